@@ -1,0 +1,1 @@
+"""A model directory: fetched, digested and read, never run."""

@@ -1,0 +1,199 @@
+"""A model directory: its files by content, and what mlgate reads of them. Nothing of it is ever imported or unpickled."""
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from mlgate.artifacts.mlmodel import MAX_BYTES, MLmodel, parse_mlmodel, python_version, read_yaml
+from mlgate.artifacts.signature import Signature, parse_signature
+from mlgate.errors import ModelDirectoryError
+from mlgate.evidence import FileEntry, canonical_digest
+
+# MLflow writes it while downloading by a registered name: it names the URI, not the model.
+NOT_THE_MODEL = frozenset({"registered_model_meta"})
+MAX_FILES = 100_000
+MAX_DEPTH = 64
+MAX_REQUIREMENTS_BYTES = 1024 * 1024
+MAX_EXAMPLE_BYTES = 64 * 1024 * 1024
+_SERVING_EXAMPLE = "serving_input_example.json"
+_BLOCK_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelDirectory:
+    """The directory of one model version, read on the host as data.
+
+    Attributes:
+        path: Where it lies.
+        digest: `sha256:` over the canonical JSON of *files*.
+        files: Every file, sorted by path; paths are relative with `/`.
+        mlmodel: What its `MLmodel` says.
+        requirements: Lines of `requirements.txt` as they stand; empty where there is none.
+        conda_only: There is a conda environment and no `requirements.txt`: the image builder has nothing to install.
+        serving_example: The logged example as a request body for `/invocations`.
+        python_version: Python that the version was saved under, `3.11` or `3.11.4`.
+    """
+
+    path: Path
+    digest: str
+    files: tuple[FileEntry, ...]
+    mlmodel: MLmodel
+    requirements: tuple[str, ...] = ()
+    conda_only: bool = False
+    serving_example: bytes | None = None
+    python_version: str | None = None
+
+    @property
+    def signature(self) -> Signature:
+        """The model's signature.
+
+        Raises:
+            ModelDirectoryError: It is malformed; the message names the place.
+        """
+        return parse_signature(self.mlmodel.raw)
+
+
+def read_directory(path: Path) -> ModelDirectory:
+    """Digest and read a model directory.
+
+    Raises:
+        ModelDirectoryError: No `MLmodel`, a symbolic link, a special file, or a file that says what mlgate refuses.
+    """
+    require_mlmodel(path)
+    names = walk(path)
+    files = digest_files(path, names)
+    mlmodel = parse_mlmodel(_read(path, "MLmodel", MAX_BYTES) or b"")
+    requirements = _read(path, "requirements.txt", MAX_REQUIREMENTS_BYTES)
+    example = mlmodel.serving_example or _SERVING_EXAMPLE
+    return ModelDirectory(
+        path=path,
+        digest=files_digest(files),
+        files=files,
+        mlmodel=mlmodel,
+        requirements=_lines(requirements or b""),
+        conda_only=requirements is None and (mlmodel.conda_env or "conda.yaml") in names,
+        serving_example=_read(path, example, MAX_EXAMPLE_BYTES) if example in names else None,
+        python_version=mlmodel.python_version or _python_of_environment(path, mlmodel, names),
+    )
+
+
+def require_mlmodel(path: Path) -> None:
+    """Refuse a directory without an `MLmodel` file, before anything else in it is looked at.
+
+    Raises:
+        ModelDirectoryError: There is none.
+    """
+    if not (path / "MLmodel").is_file():
+        raise ModelDirectoryError(f"{path} has no MLmodel file", hint="name a directory written by mlflow's save_model")
+
+
+def files_digest(files: Sequence[FileEntry]) -> str:
+    """Return the digest of a whole directory from its files, in whatever order they come."""
+    entries = [{"path": file.path, "size": file.size, "sha256": file.sha256} for file in files]
+    return canonical_digest(sorted(entries, key=lambda entry: str(entry["path"])))
+
+
+def walk(root: Path) -> tuple[str, ...]:
+    """Return the relative paths of the regular files below *root*, sorted, without `NOT_THE_MODEL`.
+
+    Any symbolic link is refused, also one that stays inside: what it points to can change between digest and mount.
+
+    Raises:
+        ModelDirectoryError: A link, a special file, a name that is no printable UTF-8, or too many files.
+    """
+    names: list[str] = []
+    for name in _walk(root, "", 0):
+        if name not in NOT_THE_MODEL:
+            names.append(name)
+        if len(names) > MAX_FILES:
+            raise ModelDirectoryError(f"{root} has more than {MAX_FILES} files")
+    return tuple(sorted(names))
+
+
+def _walk(root: Path, folder: str, depth: int) -> Iterator[str]:
+    if depth > MAX_DEPTH:
+        raise ModelDirectoryError(f"{root} nests deeper than {MAX_DEPTH} folders")
+    try:
+        with os.scandir(root / folder) as found:
+            entries = list(found)
+    except OSError as error:
+        raise ModelDirectoryError(f"{root / folder} can not be read ({error.strerror})") from error
+    for entry in entries:
+        name = f"{folder}{entry.name}"
+        if not entry.name.isprintable() or "\\" in entry.name:
+            raise ModelDirectoryError(f"{root} holds a file named {name!r}: rename it to printable characters")
+        if entry.is_symlink():
+            raise ModelDirectoryError(
+                f"{root / name} is a symbolic link, and a model directory holds files only",
+                hint="copy the directory with its targets: cp -rL",
+            )
+        if entry.is_dir(follow_symlinks=False):
+            yield from _walk(root, f"{name}/", depth + 1)
+        elif entry.is_file(follow_symlinks=False):
+            yield name
+        else:
+            raise ModelDirectoryError(f"{root / name} is neither a file nor a folder")
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a regular file for reading, and nothing that took its place since it was listed.
+
+    Raises:
+        ModelDirectoryError: It is a link or special by now, or can not be read.
+    """
+    try:
+        # Without O_NONBLOCK, opening a fifo would wait for a writer forever.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise ModelDirectoryError(f"{path} can not be read ({error.strerror})") from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise ModelDirectoryError(f"{path} is not a regular file")
+    return os.fdopen(descriptor, "rb")
+
+
+def digest_files(root: Path, names: Sequence[str]) -> tuple[FileEntry, ...]:
+    """Return size and sha256 of the files *names* below *root*, read in parallel and in blocks."""
+    # hashlib lets go of the interpreter lock, so threads use the cores.
+    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
+        return tuple(pool.map(lambda name: _digest_file(root, name), names))
+
+
+def _digest_file(root: Path, name: str) -> FileEntry:
+    digest, size = hashlib.sha256(), 0
+    with open_regular(root / name) as file:
+        while block := file.read(_BLOCK_BYTES):
+            digest.update(block)
+            size += len(block)
+    return FileEntry(path=name, size=size, sha256=digest.hexdigest())
+
+
+def _read(root: Path, name: str, limit: int) -> bytes | None:
+    if not (root / name).exists():
+        return None
+    with open_regular(root / name) as file:
+        raw = file.read(limit + 1)
+    if len(raw) > limit:
+        raise ModelDirectoryError(f"{root / name} is larger than {limit} bytes")
+    return raw
+
+
+def _lines(raw: bytes) -> tuple[str, ...]:
+    try:
+        return tuple(raw.decode("utf-8-sig").splitlines())
+    except UnicodeDecodeError as error:
+        raise ModelDirectoryError("requirements.txt is not UTF-8") from error
+
+
+def _python_of_environment(root: Path, mlmodel: MLmodel, names: Sequence[str]) -> str | None:
+    name = mlmodel.virtualenv_env or "python_env.yaml"
+    if name not in names:
+        return None
+    document = read_yaml(_read(root, name, MAX_REQUIREMENTS_BYTES) or b"", name=name)
+    version = document.get("python") if isinstance(document, dict) else None
+    return python_version(None if version is None else str(version), place=f"{name}: python")

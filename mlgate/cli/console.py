@@ -1,0 +1,78 @@
+"""What every command shares: options, and printing for people and for machines."""
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+
+class Output(StrEnum):
+    """How a command prints its result."""
+
+    TEXT = "text"
+    JSON = "json"
+    MARKDOWN = "markdown"
+
+
+OutputOption = Annotated[Output, typer.Option("--output", help="How the result is printed on standard output")]
+PolicyOption = Annotated[
+    str | None, typer.Option("--policy", metavar="FILE", help="Default: mlgate.yaml upward from here, else built in")
+]
+UriArgument = Annotated[str, typer.Argument(metavar="URI", help="models:/name/3 or models:/name@alias")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Do every read, print each write, write nothing")]
+YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask")]
+
+_GREEN, _RED, _YELLOW, _BOLD = "32", "31", "33", "1"
+_COLOURS = {
+    "admitted": _GREEN,
+    "promoted": _GREEN,
+    "passed": _GREEN,
+    "ok": _GREEN,
+    "refused": _RED,
+    "failed": _RED,
+    "inconclusive": _YELLOW,
+}
+
+
+def say(line: str) -> None:
+    """Print a line for a person: on standard error, so that standard output stays for the result."""
+    sys.stderr.write(f"{line}\n")
+
+
+def result(text: str) -> None:
+    """Print the result."""
+    sys.stdout.write(f"{text}\n")
+
+
+def emit_json(document: Any) -> None:
+    """Print the machine form of the result."""
+    result(json.dumps(document, indent=2, ensure_ascii=False, sort_keys=True))
+
+
+def coloured(word: str) -> str:
+    """Return *word* in its colour on a terminal that wants colour."""
+    code = _COLOURS.get(word)
+    plain = (
+        code is None or not sys.stdout.isatty() or bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
+    )
+    return word if plain else f"\033[{code}m{word}\033[0m"
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, markdown: bool = False) -> str:
+    """Return an aligned table."""
+    widths = [max(len(str(cell)) for cell in column) for column in zip(header, *rows, strict=True)]
+    if markdown:
+        lines = [_line(header, widths, " | "), "|".join("-" * (width + 2) for width in widths)]
+        return "\n".join(
+            f"| {line} |" if index != 1 else f"|{line}|"
+            for index, line in enumerate([*lines, *(_line(row, widths, " | ") for row in rows)])
+        )
+    return "\n".join(_line(row, widths, "  ").rstrip() for row in (header, *rows))
+
+
+def _line(cells: Sequence[str], widths: Sequence[int], gap: str) -> str:
+    return gap.join(str(cell).ljust(width) for cell, width in zip(cells, widths, strict=True))

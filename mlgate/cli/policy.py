@@ -1,0 +1,54 @@
+"""`mlgate policy show|check|schema`."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mlgate.cli.console import Output, OutputOption, PolicyOption, emit_json, result, table
+
+app = typer.Typer(help="Show, check or describe the policy.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.command("show", help="Print each effective value with its origin.")
+def show(policy: PolicyOption = None, output: OutputOption = Output.TEXT) -> int:
+    """Print key, value and origin; quantities are in seconds, bytes, fractions and events per second."""
+    from mlgate.policy_file import load_policy, with_origins
+
+    loaded = load_policy(Path(policy) if policy else None)
+    rows = list(with_origins(loaded))
+    if output is Output.JSON:
+        values = {key: {"value": value, "origin": origin} for key, value, origin in rows}
+        emit_json({"digest": loaded.digest, "path": str(loaded.path) if loaded.path else None, "values": values})
+        return 0
+    cells = [(key, json.dumps(value, ensure_ascii=False), origin) for key, value, origin in rows]
+    result(table(("key", "value", "origin"), cells, markdown=output is Output.MARKDOWN))
+    result(f"digest {loaded.digest}")
+    return 0
+
+
+@app.command("check", help="Read the policy and say whether it can be used.")
+def check(
+    file: Annotated[str | None, typer.Argument(metavar="FILE", help="Default: mlgate.yaml upward from here")] = None,
+) -> int:
+    """Exit 2 with one line where it can not."""
+    from mlgate.policy_file import load_policy
+
+    loaded = load_policy(Path(file) if file else None)
+    missing = [str(path) for path in loaded.own_checks if not path.exists()]
+    if missing:
+        from mlgate.errors import PolicyError
+
+        raise PolicyError(f"own_checks: {missing[0]} does not exist", hint="paths are relative to the policy file")
+    result(f"{loaded.path or 'built-in policy'}: ok, requires {', '.join(loaded.requires)}")
+    return 0
+
+
+@app.command("schema", help="Print the JSON Schema of mlgate.yaml, for editors.")
+def schema() -> int:
+    """Print the schema."""
+    from mlgate.policy_file import json_schema
+
+    emit_json(json_schema())
+    return 0

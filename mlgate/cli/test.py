@@ -1,0 +1,42 @@
+"""`mlgate test`: pytest with its own configuration, so that nobody's addopts stand between a model and its checks."""
+
+import os
+import subprocess
+import sys
+from importlib.resources import as_file, files
+from typing import Annotated
+
+import typer
+
+NAME = "test"
+HELP = "Test a model version with pytest, without your pytest configuration. Example: mlgate test models:/churn/3"
+
+# pytest's exit status to ours (design §5.2).
+_EXITS = {20: 4, 4: 2, 2: 130, 5: 4}
+
+
+def command(
+    uri: Annotated[str, typer.Argument(metavar="URI", help="models:/name/3, models:/name@alias, runs:/…, a directory")],
+    policy: Annotated[str | None, typer.Option("--policy", metavar="FILE")] = None,
+    suite: Annotated[
+        list[str] | None, typer.Option("--suite", metavar="NAME", help="Only this suite (repeatable)")
+    ] = None,
+    champion: Annotated[str | None, typer.Option("--champion", metavar="URI", help="or none")] = None,
+    sandbox: Annotated[str | None, typer.Option("--sandbox", metavar="KIND", help="container or process")] = None,
+    output: Annotated[str | None, typer.Option("--folder", metavar="DIR", help="Where the files go")] = None,
+    no_publish: Annotated[bool, typer.Option("--no-publish", help="Write nothing to MLflow")] = False,
+    seed: Annotated[str | None, typer.Option("--seed", metavar="N")] = None,
+    explore: Annotated[bool, typer.Option("--explore", help="A fresh seed")] = False,
+) -> int:
+    """Run the suites in a pytest of our own."""
+    named = {"--mlgate-policy": policy, "--mlgate-champion": champion, "--mlgate-sandbox": sandbox, "--mlgate-output": output, "--mlgate-seed": seed}  # fmt: skip
+    options = [f"{flag}={value}" for flag, value in named.items() if value is not None]
+    options += [f"--mlgate-suite={name}" for name in suite or ()]
+    options += ["--mlgate-no-publish"] if no_publish else []
+    options += ["--mlgate-explore"] if explore else []
+    # Autoloaded plugins and PYTEST_ADDOPTS are the user's configuration too.
+    environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": ""}
+    with as_file(files("mlgate.cli").joinpath("pytest.ini")) as ini:
+        command_line = [sys.executable, "-m", "pytest", "-c", str(ini), "--rootdir", os.getcwd(), "-p", "pytest_mlgate.plugin", "--mlgate", uri, *options]  # fmt: skip  # noqa: PTH109  (text for pytest)
+        status = subprocess.run(command_line, env=environment, check=False).returncode
+    return _EXITS.get(status, status if 0 <= status <= 3 else 3)

@@ -1,0 +1,1 @@
+"""The demo: a champion and four challengers on real data."""

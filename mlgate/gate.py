@@ -1,0 +1,236 @@
+"""Gate: whether a model version may be promoted, from policy and stored evidence alone. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from mlgate.errors import EvidenceError
+from mlgate.evidence import Evidence, digest_of
+from mlgate.images.recipe import recipe_digest
+from mlgate.model_version import ModelVersion
+from mlgate.policy import Policy
+from mlgate.registry.interface import StoredEvidence
+from mlgate.verdict import Reason, VerdictOutcome, assess
+
+# Codes that say "there is not enough to decide" (exit 4); every other code is a refusal (exit 1).
+_UNDECIDED = frozenset({"inconclusive", "errored", "skipped", "absent"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Today:
+    """What is true at gate time, read again and not taken from the evidence.
+
+    Attributes:
+        version: The version that asks to be promoted.
+        artifact_digest: Digest of its bytes in the store, now.
+        champion_version: Version under the champion alias, now; `None` where there is none.
+        champion_digest: Digest of the champion's bytes in the store, now.
+        now: Aware time.
+    """
+
+    version: ModelVersion
+    artifact_digest: str
+    champion_version: str | None
+    champion_digest: str | None
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admission:
+    """The gate's decision.
+
+    Attributes:
+        admitted: Whether the version may be promoted.
+        reasons: Every reason against; empty where admitted.
+        evidence: The evidence that counted, or `None`.
+        run_id: Where it lies.
+        signed: Whether an accepted signer vouches for it. Evidence is not signed yet: always false, and always said.
+    """
+
+    admitted: bool
+    reasons: tuple[Reason, ...]
+    evidence: Evidence | None = None
+    evidence_digest: str | None = None
+    run_id: str | None = None
+    signed: bool = False
+
+    @property
+    def exit_code(self) -> int:
+        """0 admitted, 1 refused, 4 inconclusive."""
+        if self.admitted:
+            return 0
+        return 4 if self.reasons and all(reason.code in _UNDECIDED for reason in self.reasons) else 1
+
+    @property
+    def word(self) -> str:
+        """`admitted`, `refused` or `inconclusive`."""
+        return {0: "admitted", 1: "refused", 4: "inconclusive"}[self.exit_code]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the machine form: the reasons as data."""
+        return {
+            "admitted": self.admitted,
+            "decision": self.word,
+            "signed": self.signed,
+            "evidence": self.evidence_digest,
+            "run_id": self.run_id,
+            "reasons": [
+                {"code": reason.code, "check": reason.check, "message": reason.message} for reason in self.reasons
+            ],
+        }
+
+
+def admit(policy: Policy, today: Today, stored: Sequence[StoredEvidence]) -> Admission:
+    """Decide from evidence and policy whether a version may be promoted.
+
+    Args:
+        policy: Today's policy.
+        today: Today's facts.
+        stored: Finished gate runs of the registered model, newest first. The newest that is about these bytes and
+            this policy counts: a newer failure wins over an older pass.
+    """
+    # (1) Only registered versions have a place in the order of versions.
+    if not today.version.promotable:
+        return _refuse(
+            "not_registered", f"{today.version.uri} is not a registered model version: tested, never promotable"
+        )
+    if policy.values.model not in (None, today.version.name):
+        return _refuse("other_model", f"the policy is for model '{policy.values.model}', not '{today.version.name}'")
+    # (2) The newest evidence about this version, these bytes and this policy.
+    chosen, near_misses = _choose(policy, today, stored)
+    if chosen is None:
+        return Admission(admitted=False, reasons=tuple(near_misses))
+    candidate, evidence = chosen
+    # (3) What was tested is what is deployed, compared with who serves today.
+    reasons = [*_comparisons(policy, today, evidence)]
+    # (4) The verdict is computed again; the stored one is not read.
+    verdict = assess(policy, evidence, today.now)
+    reasons += verdict.reasons
+    return Admission(
+        admitted=verdict.outcome is VerdictOutcome.PASSED and not reasons,
+        reasons=tuple(reasons),
+        evidence=evidence,
+        evidence_digest=digest_of(candidate.raw),
+        run_id=candidate.run_id,
+    )
+
+
+def _choose(
+    policy: Policy, today: Today, stored: Sequence[StoredEvidence]
+) -> tuple[tuple[StoredEvidence, Evidence] | None, list[Reason]]:
+    misses: dict[str, Reason] = {}
+    for candidate in stored:
+        try:
+            evidence = read_evidence(candidate)
+        except EvidenceError as error:
+            misses.setdefault("forged", Reason(code="forged", message=f"run {candidate.run_id}: {error.message}"))
+            continue
+        miss = _mismatch(policy, today, evidence)
+        if miss is None:
+            return (candidate, evidence), []
+        misses.setdefault(miss.code, miss)
+    if not misses:
+        hint = f"pytest --mlgate {today.version.uri}"
+        return None, [Reason(code="no_evidence", message=f"no evidence for {today.version.uri}; run {hint}")]
+    return None, list(misses.values())
+
+
+def read_evidence(stored: StoredEvidence) -> Evidence:
+    """Read stored evidence and hold its bytes against its digest.
+
+    Raises:
+        EvidenceError: Unreadable, not in canonical form, or not the bytes that the run says it stored.
+    """
+    evidence = Evidence.from_bytes(stored.raw)
+    if evidence.canonical() != stored.raw:
+        raise EvidenceError("evidence.json is not in canonical form: edited after the run")
+    if stored.claimed_digest is not None and stored.claimed_digest != digest_of(stored.raw):
+        raise EvidenceError("evidence.json is not the file that the run recorded")
+    return evidence
+
+
+def _mismatch(policy: Policy, today: Today, evidence: Evidence) -> Reason | None:
+    """Return why *evidence* is not about this version, these bytes and this policy."""
+    subject = evidence.subject
+    if (subject.name, subject.version) != (today.version.name, today.version.version):
+        return Reason(
+            code="no_evidence", message=f"no evidence for {today.version.uri}; there is some for {subject.uri}"
+        )
+    if subject.artifact_digest != today.artifact_digest:
+        message = f"the artifacts changed since the test: {_short(subject.artifact_digest)} tested, {_short(today.artifact_digest)} in the store"
+        return Reason(code="other_bytes", message=message)
+    if evidence.policy.digest != policy.digest:
+        message = f"judged by another policy: {_short(evidence.policy.digest)} then, {_short(policy.digest)} today"
+        return Reason(code="other_policy", message=message)
+    if not evidence.complete:
+        return Reason(code="partial", message="the only run was partial: not every required suite was asked for")
+    return None
+
+
+def _comparisons(policy: Policy, today: Today, evidence: Evidence) -> list[Reason]:
+    reasons = [
+        _champion_reason(today, evidence),
+        _sandbox_reason(policy, evidence),
+        *_image_reasons(policy, evidence),
+    ]
+    pinned = policy.values.accuracy.digest
+    if pinned is not None and (evidence.data is None or evidence.data.digest != pinned):
+        found = _short(evidence.data.digest) if evidence.data else "no data"
+        reasons.append(Reason(code="other_data", message=f"judged on {found}, the policy pins {_short(pinned)}"))
+    return [reason for reason in reasons if reason is not None]
+
+
+def _champion_reason(today: Today, evidence: Evidence) -> Reason | None:
+    if today.champion_version == today.version.version:
+        return None  # it serves already; there is nobody else to compare with
+    judged = evidence.champion
+    if today.champion_version is None:
+        # A champion that was taken away since is no reason to refuse: the comparison was with a stricter world.
+        return None
+    if judged is None:
+        message = f"judged without a champion, and version {today.champion_version} is the champion today"
+        return Reason(code="other_champion", message=message)
+    if judged.version != today.champion_version:
+        message = f"judged against version {judged.version or judged.uri}, and version {today.champion_version} is the champion today"
+        return Reason(code="other_champion", message=message)
+    if judged.artifact_digest != today.champion_digest:
+        return Reason(code="other_champion", message="the champion's artifacts changed since the test")
+    return None
+
+
+def _sandbox_reason(policy: Policy, evidence: Evidence) -> Reason | None:
+    kind = evidence.sandbox.kind if evidence.sandbox else "none"
+    if kind in policy.values.sandbox:
+        return None
+    allowed = ", ".join(policy.values.sandbox)
+    return Reason(code="sandbox", message=f"tested in sandbox '{kind}'; the policy promotes only from {allowed}")
+
+
+def _image_reasons(policy: Policy, evidence: Evidence) -> list[Reason]:
+    image = evidence.image
+    if image is None:
+        return [Reason(code="recipe", message="the evidence names no image")]
+    reasons = []
+    if image.platform != policy.values.runtime.platform:
+        message = f"tested on {image.platform}, the policy serves on {policy.values.runtime.platform}"
+        reasons.append(Reason(code="platform", message=message))
+    expected = recipe_digest(
+        base_digest=image.base_digest,
+        platform=image.platform,
+        apt=image.apt,
+        python=image.python,
+        pins=image.pins,
+        server=image.server,
+    )
+    if image.recipe_digest != expected:
+        reasons.append(Reason(code="recipe", message="the recipe digest does not fit the recipe in the evidence"))
+    return reasons
+
+
+def _refuse(code: str, message: str) -> Admission:
+    return Admission(admitted=False, reasons=(Reason(code=code, message=message),))
+
+
+def _short(digest: str) -> str:
+    return digest.removeprefix("sha256:")[:12]

@@ -1,0 +1,1 @@
+"""The environment image of a model version."""

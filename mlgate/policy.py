@@ -1,0 +1,309 @@
+"""Policy: what must hold before a model version may be promoted. The values of `mlgate.yaml`, parsed and checked."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+
+from mlgate.check_id import format_check_id
+from mlgate.evidence import canonical_digest
+from mlgate.quantities import format_duration, format_share, parse_duration, parse_percent, parse_rate, parse_size
+from mlgate.statistics.proportions import requests_needed
+
+SUITES = ("schema", "properties", "accuracy", "cold_start", "load")
+ENVIRONMENT_CHECKS = ("environment.install", "environment.load", "environment.pins")
+REJECT_CASES = ("missing_column", "word", "envelope", "malformed_json", "empty_body", "content_type")
+METRICS = ("accuracy", "f1", "roc_auc", "rmse")
+# The sections that decide what a run does. `evidence` is read fresh at gate time, so it does not change the digest.
+DIGESTED = ("requires", "own_checks", "sandbox", "runtime", "schema", "properties", "accuracy", "cold_start", "load")
+# Five repeats are the fewest of which the slowest bounds the median at 95 %: 1 - 0.5**5 = 96.9 %.
+MIN_REPEATS = 5
+
+
+def _quantity(parse: Any, example: str) -> Any:
+    return BeforeValidator(parse), WithJsonSchema({"type": "string", "examples": [example]})
+
+
+Duration = Annotated[float, *_quantity(parse_duration, "250ms")]
+Share = Annotated[float, *_quantity(parse_percent, "0.5%")]
+Rate = Annotated[float, *_quantity(parse_rate, "100/s")]
+Size = Annotated[int, *_quantity(parse_size, "1GiB")]
+
+
+class Section(BaseModel):
+    """A section of the file: unknown keys are errors, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class Runtime(Section):
+    """What the model is served with."""
+
+    server: Literal["mlflow"] = "mlflow"
+    base_image: str | None = Field(default=None, description="default: python:{python}-slim")
+    platform: Literal["linux/amd64"] = "linux/amd64"
+    apt: tuple[str, ...] | None = Field(default=None, description="default: by flavour", strict=False)
+    env: dict[str, str] = Field(default_factory=dict, description="literals, recorded in the evidence")
+    cpus: float = Field(default=1.0, gt=0, le=64)
+    memory: Size = 2**30
+    request_timeout: Duration = Field(default=10.0, gt=0, description="a request beyond this is a hang")
+
+
+class SchemaSection(Section):
+    """The schema suite."""
+
+    rejects: Literal["basic"] = "basic"
+
+
+class InputRule(Section):
+    """What the signature can not say about one input column."""
+
+    min: float | None = None
+    max: float | None = None
+    values: tuple[str | int | float | bool, ...] | None = Field(default=None, strict=False)
+
+    @model_validator(mode="after")
+    def _can_be_met(self) -> Self:
+        if self.values is not None and (not self.values or self.min is not None or self.max is not None):
+            raise ValueError("values must be a list with at least one value, and stands without min and max")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"min {self.min:g} is above max {self.max:g}: no input could be generated")
+        return self
+
+
+class Properties(Section):
+    """The property suite."""
+
+    examples: int = Field(default=500, ge=20, le=1_000_000, description="rows generated per property")
+    inputs: dict[str, InputRule] = Field(default_factory=dict)
+    tolerance: float | None = Field(default=None, ge=0, description="default: 1e-6 for double, 1e-4 for float")
+
+
+class Metric(Section):
+    """What one metric must hold; in the metric's own unit."""
+
+    min: float | None = None
+    max: float | None = None
+    margin: float | None = Field(default=None, gt=0, description="loss allowed against the champion")
+
+    @model_validator(mode="after")
+    def _asks_something(self) -> Self:
+        if self.min is None and self.max is None and self.margin is None:
+            raise ValueError("asks nothing; give min, max or margin")
+        return self
+
+
+class Accuracy(Section):
+    """The accuracy suite."""
+
+    data: str | None = Field(default=None, description="Parquet or CSV, relative to the policy file")
+    digest: str | None = Field(default=None, pattern=r"^sha256:[0-9a-f]{64}$", description="pins the data")
+    label: str | None = None
+    key: str | None = Field(default=None, description="pairs challenger and champion; default: row number")
+    prediction: str | int | None = None
+    score: str | int | None = None
+    classes: tuple[str | int | float | bool, ...] | None = Field(default=None, strict=False)
+    positive: str | int | float | bool | None = None
+    threshold: float | None = None
+    metrics: dict[str, Metric] = Field(default_factory=dict)
+    confidence: Share = Field(default=0.95, gt=0.5, lt=1)
+
+    @model_validator(mode="after")
+    def _metrics_fit(self) -> Self:
+        for name, metric in self.metrics.items():
+            if name not in METRICS:
+                raise ValueError(f"metric '{name}' is not built yet; there are {', '.join(METRICS)}")
+            wrong = "min" if name == "rmse" else "max"
+            if getattr(metric, wrong) is not None:
+                better = "smaller" if name == "rmse" else "larger"
+                raise ValueError(f"{name}.{wrong} can not be a floor: {better} is better for {name}")
+        return self
+
+    @property
+    def decides(self) -> bool:
+        """Whether data and metrics are known."""
+        return self.data is not None and bool(self.metrics)
+
+
+class ColdStart(Section):
+    """The cold start suite."""
+
+    repeats: int = Field(default=MIN_REPEATS, le=100)
+    ready: Duration = Field(default=10.0, gt=0)
+    first_prediction: Duration = Field(default=10.0, gt=0)
+
+    @model_validator(mode="after")
+    def _decidable(self) -> Self:
+        if self.repeats < MIN_REPEATS:
+            raise ValueError(
+                f"repeats {self.repeats} can not decide: the slowest of n bounds the median at 95 % from n = {MIN_REPEATS}"
+            )
+        return self
+
+
+class Load(Section):
+    """The load suite."""
+
+    rate: Rate = 20.0
+    duration: Duration = Field(default=30.0, ge=1)
+    p95: Duration | None = Field(default=0.25, gt=0)
+    p99: Duration | None = Field(default=None, gt=0)
+    error_rate: Share = Field(default=0.01, gt=0)
+    confidence: Share = Field(default=0.95, gt=0.5, lt=1)
+
+    @property
+    def requests(self) -> int:
+        """Number of requests the schedule sends."""
+        return round(self.rate * self.duration)
+
+    @model_validator(mode="after")
+    def _decidable(self) -> Self:
+        shares = {"p95": 0.05 if self.p95 else None, "p99": 0.01 if self.p99 else None, "error_rate": self.error_rate}
+        for key, share in shares.items():
+            needed = requests_needed(share, self.confidence) if share else 0
+            if needed > self.requests:
+                raise ValueError(
+                    f"{key} can not be decided: {format_share(share or 0)} at {format_share(self.confidence)} needs "
+                    f"{needed} clean requests, {self.rate:g}/s for {format_duration(self.duration)} sends {self.requests}"
+                )
+        return self
+
+
+class EvidenceSection(Section):
+    """Which evidence admits. Read fresh at gate time."""
+
+    max_age: Duration = Field(default=7 * 86400.0, gt=0)
+    signers: tuple[str, ...] = Field(default=(), max_length=0, strict=False)
+    rows: Literal["synthetic"] = "synthetic"
+
+
+class PolicyValues(Section):
+    """The whole file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, title="mlgate policy")
+
+    version: Literal[1] = 1
+    model: str | None = Field(default=None, description="refuse to judge another registered model")
+    requires: tuple[str, ...] | None = Field(default=None, min_length=1, strict=False)
+    own_checks: tuple[str, ...] = Field(default=(), strict=False)
+    sandbox: tuple[Literal["container", "process"], ...] = Field(default=("container",), min_length=1, strict=False)
+    runtime: Runtime = Runtime()
+    schema_: SchemaSection = Field(default=SchemaSection(), alias="schema")
+    properties: Properties = Properties()
+    accuracy: Accuracy = Accuracy()
+    cold_start: ColdStart = ColdStart()
+    load: Load = Load()
+    evidence: EvidenceSection = EvidenceSection()
+
+    @model_validator(mode="after")
+    def _requires_what_exists(self) -> Self:
+        for name in self.requires or ():
+            if name not in SUITES and not self.own_checks:
+                raise ValueError(f"requires '{name}', which is no suite ({', '.join(SUITES)}) and own_checks is empty")
+        if "accuracy" in (self.requires or ()) and not self.accuracy.decides:
+            raise ValueError("requires accuracy, which needs accuracy.data and accuracy.metrics")
+        if self.accuracy.metrics and self.accuracy.data is not None and self.accuracy.label is None:
+            raise ValueError("accuracy.label is missing: name the column that holds the truth")
+        return self
+
+
+@dataclass(frozen=True, kw_only=True)
+class Policy:
+    """A policy with its file.
+
+    Attributes:
+        values: The parsed values; quantities are in seconds, bytes, fractions and events per second.
+        text: The file as it stood; the built-in policy's is a comment.
+        path: The file, or `None` for the built-in policy.
+        origins: Dotted key to the line it stands on, for keys that the file sets.
+    """
+
+    values: PolicyValues = field(default_factory=PolicyValues)
+    text: str = "# the built-in policy of mlgate\n"
+    path: Path | None = None
+    origins: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def requires(self) -> tuple[str, ...]:
+        """Suites that must pass; the implicit suite `environment` is not listed."""
+        if self.values.requires is not None:
+            return self.values.requires
+        return tuple(suite for suite in SUITES if suite != "accuracy" or self.values.accuracy.decides)
+
+    @property
+    def folder(self) -> Path:
+        """Paths in the policy are relative to this folder."""
+        return self.path.parent if self.path else Path.cwd()
+
+    @property
+    def own_checks(self) -> tuple[Path, ...]:
+        """The user's own check files and folders, resolved."""
+        return tuple(self.folder / name for name in self.values.own_checks)
+
+    def effective(self) -> dict[str, Any]:
+        """Return every value by section, defaults filled in, as JSON."""
+        document = self.values.model_dump(mode="json", by_alias=True)
+        document["requires"] = list(self.requires)
+        return document
+
+    @cached_property
+    def digest(self) -> str:
+        """Digest of the effective values that decide what a run does, and of the own checks' bytes."""
+        effective = self.effective()
+        digested: dict[str, Any] = {section: effective[section] for section in DIGESTED}
+        digested["own_check_files"] = _digest_files(self.own_checks)
+        return canonical_digest(digested)
+
+    def expected_checks(self, *, champion: bool) -> dict[str, tuple[str, ...]]:
+        """Return suite to the check ids that must be in the evidence.
+
+        They come from the policy and not from what pytest collected: a check that was deselected is missed here.
+        A suite of the user's own has no ids in advance; it must have at least one.
+
+        Args:
+            champion: Whether there is a champion to compare with.
+        """
+        built_in = {
+            "schema": self._schema_checks(),
+            "properties": ("properties.total", "properties.deterministic", "properties.batch"),
+            "accuracy": self._accuracy_checks(champion=champion),
+            "cold_start": ("cold_start.ready", "cold_start.first_prediction"),
+            "load": self._load_checks(),
+        }
+        return {"environment": ENVIRONMENT_CHECKS} | {suite: built_in.get(suite, ()) for suite in self.requires}
+
+    def _schema_checks(self) -> tuple[str, ...]:
+        rejects = (format_check_id("schema.rejects", {"case": case}) for case in REJECT_CASES)
+        return ("schema.signature", "schema.example", "schema.output", *rejects)
+
+    def _accuracy_checks(self, *, champion: bool) -> tuple[str, ...]:
+        metrics = sorted(self.values.accuracy.metrics.items())
+        floors = [
+            format_check_id("accuracy.floor", {"metric": name})
+            for name, metric in metrics
+            if metric.min is not None or metric.max is not None
+        ]
+        regressions = [
+            format_check_id("accuracy.regression", {"metric": name})
+            for name, metric in metrics
+            if metric.margin is not None and champion
+        ]
+        return (*floors, *regressions)
+
+    def _load_checks(self) -> tuple[str, ...]:
+        load = self.values.load
+        percentiles = [name for name, limit in (("p95", load.p95), ("p99", load.p99)) if limit is not None]
+        return (*(f"load.{name}_latency" for name in percentiles), "load.error_rate", "load.rate")
+
+
+def _digest_files(paths: tuple[Path, ...]) -> list[list[str]]:
+    files = sorted(
+        file
+        for path in paths
+        for file in ([path] if path.is_file() else path.rglob("*.py"))
+        if file.is_file() and "__pycache__" not in file.parts
+    )
+    return [[str(file.name), canonical_digest(file.read_bytes().hex())] for file in files]

@@ -1,0 +1,141 @@
+"""Write a gate run's files to a folder, and the run, its tags and the description line to the registry."""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from filelock import FileLock
+
+from mlgate.check_id import mlflow_name
+from mlgate.errors import OutputError
+from mlgate.evidence import Evidence, Outcome
+from mlgate.model_version import ModelVersion
+from mlgate.quantities import format_measured
+from mlgate.registry.interface import GateRun, ModelRegistry
+from mlgate.registry.tags import NOTE, run_tags, verdict_line, version_tags, with_verdict_line
+from mlgate.report.html import render_html
+from mlgate.report.junit import render_junit
+from mlgate.report.markdown import render_markdown
+
+# evidence.json comes last: whoever sees it finds the files it belongs to beside it.
+_FILES = ("report.html", "report.md", "junit.xml", "policy.yaml", "failures", "load", "evidence.json")
+
+
+def write_files(evidence: Evidence, folder: Path) -> None:
+    """Write the report, JUnit, policy, failing examples and the evidence into *folder*."""
+    failures = folder / "failures"
+    for check in evidence.checks():
+        request = check.finding.details.get("request") or check.finding.details.get("example")
+        if check.outcome is Outcome.FAILED and request:
+            failures.mkdir(exist_ok=True)
+            document = {
+                "check": check.key,
+                "reason": check.finding.reason,
+                "seed": evidence.seed,
+                **check.finding.details,
+            }
+            name = mlflow_name(check.key).replace("/", ".").replace(":", "-")
+            (failures / f"{name}-1.json").write_text(json.dumps(document, indent=2, ensure_ascii=False), "utf-8")
+    (folder / "report.html").write_text(render_html(evidence), "utf-8")
+    (folder / "report.md").write_text(render_markdown(evidence), "utf-8")
+    (folder / "junit.xml").write_bytes(render_junit(evidence))
+    (folder / "policy.yaml").write_text(evidence.policy.text, "utf-8")
+    (folder / "evidence.json").write_bytes(evidence.canonical())
+
+
+def check_output(output: Path) -> None:
+    """Make *output* and try to write there, before anything else is started.
+
+    Raises:
+        OutputError: It can not be written.
+    """
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=output):
+            pass
+    except OSError as error:
+        raise OutputError(
+            f"output directory {output} can not be written ({error.strerror})", hint="--mlgate-output DIR"
+        ) from error
+
+
+def install_files(folder: Path, output: Path) -> None:
+    """Bring the files of a finished run from *folder* to *output*: each is the old one or the new one, never a half.
+
+    Two runs that end together take turns; nothing of the user's in *output* is touched.
+
+    Raises:
+        OutputError: The disk is full, or *output* can no longer be written. The files of an earlier run stay.
+    """
+    try:
+        with FileLock(output / ".lock"):
+            staging = Path(tempfile.mkdtemp(prefix=".new-", dir=output))
+            try:
+                shutil.copytree(folder, staging, dirs_exist_ok=True)
+                for name in _FILES:
+                    _replace(staging / name, output / name)
+            finally:
+                shutil.rmtree(staging, ignore_errors=True)
+    except OSError as error:
+        raise OutputError(f"output directory {output}: {error.strerror or error}; the earlier files stay") from error
+
+
+def _replace(new: Path, old: Path) -> None:
+    if old.is_dir() and not old.is_symlink():
+        shutil.rmtree(old)
+    elif not new.exists():
+        old.unlink(missing_ok=True)
+    if new.exists():
+        os.replace(new, old)  # noqa: PTH105  (Path.replace says nothing of atomicity; os.replace does)
+
+
+def publish(registry: ModelRegistry, version: ModelVersion, evidence: Evidence, folder: Path) -> str:
+    """Store the run, then the tags, then the description line; return the run id.
+
+    The tags come after the evidence: killed anywhere in between, nothing reads like a pass that has no evidence.
+
+    Raises:
+        RegistryError: The registry is gone. The files in *folder* are complete, and nothing is admitted.
+    """
+    run_id = registry.publish(
+        GateRun(
+            version=version,
+            name=f"{version.label} {evidence.verdict.outcome}",
+            tags={**run_tags(evidence), NOTE: (folder / "report.md").read_text("utf-8")[:4000]},
+            metrics=metrics_of(evidence),
+            folder=folder,
+            dataset=_dataset(evidence),
+        )
+    )
+    if version.promotable:
+        registry.set_tags(version, version_tags(evidence, run_id=run_id, report_url=registry.run_url(run_id)))
+        text = with_verdict_line(registry.description(version), verdict_line(evidence))
+        registry.set_description(version, text)
+    return run_id
+
+
+def metrics_of(evidence: Evidence) -> Mapping[str, float]:
+    """Return every measured value under its MLflow name, the champion's beside it."""
+    metrics: dict[str, float] = {}
+    for check in evidence.checks():
+        name = mlflow_name(check.key)
+        if check.finding.measured is not None:
+            metrics[name] = check.finding.measured
+        champion = check.finding.details.get("champion")
+        if isinstance(champion, Mapping) and isinstance(champion.get("value"), (int, float)):
+            metrics[f"champion.{name}"] = float(champion["value"])
+    return metrics
+
+
+def _dataset(evidence: Evidence) -> Mapping[str, str]:
+    if evidence.data is None:
+        return {}
+    return {"name": evidence.data.source, "digest": evidence.data.digest, "rows": str(evidence.data.rows)}
+
+
+def measured_text(measured: float | None, unit: str) -> str:
+    """Return a measurement for a person; a dash where nothing was measured."""
+    return "-" if measured is None else format_measured(measured, unit)

@@ -1,0 +1,1 @@
+"""Where model versions, aliases, tags and evidence live."""

@@ -1,0 +1,104 @@
+"""Downloading artifacts from a store that may be hostile: every path is checked before a byte is written."""
+
+import stat
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import Any, Protocol
+
+from mlgate.artifacts.directory import MAX_DEPTH, MAX_FILES, NOT_THE_MODEL
+from mlgate.errors import RegistryError
+
+_THREADS = 8
+
+
+class ArtifactStore(Protocol):
+    """What is used of MLflow's artifact repositories: the two methods that each of its plugins implements."""
+
+    def list_artifacts(self, path: str | None = None) -> Any:
+        """Return entries with `path`, `is_dir` and `file_size` directly below *path*."""
+
+    def _download_file(self, remote_file_path: str, local_path: str) -> None: ...
+
+
+def download(store: ArtifactStore, destination: Path, *, progress: bool) -> int:
+    """Download every file of *store* into the folder *destination*.
+
+    Args:
+        store: The artifacts.
+        destination: An existing empty folder.
+        progress: Show a bar on standard error.
+
+    Returns:
+        The number of files.
+
+    Raises:
+        RegistryError: A path that leaves *destination*, a listing without end, or a file of another size than listed.
+    """
+    entries = [entry for entry in _files(store) if entry[0] not in NOT_THE_MODEL]
+    for folder in {(destination / name).parent for name, _ in entries}:
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def one(entry: tuple[str, int | None]) -> int:
+        name, size = entry
+        target = destination / name
+        store._download_file(name, str(target))  # noqa: SLF001 - the method MLflow asks its plugins to write
+        found = target.lstat()
+        if not stat.S_ISREG(found.st_mode):
+            raise RegistryError(f"the store gave no regular file for {name!r}")
+        if size is not None and found.st_size != size:
+            raise RegistryError(
+                f"{name!r} has {found.st_size} bytes, and the store lists {size}: an incomplete download"
+            )
+        return found.st_size
+
+    total = sum(size or 0 for _, size in entries)
+    with ThreadPoolExecutor(_THREADS) as pool, _bar(total, shown=progress) as advance:
+        for done in pool.map(one, entries):
+            advance(done)
+    return len(entries)
+
+
+def _files(store: ArtifactStore) -> Iterator[tuple[str, int | None]]:
+    """Yield path and listed size of each file, each path relative, below its folder, and once."""
+    folders, seen = [""], set[str]()
+    while folders:
+        folder = folders.pop()
+        for entry in store.list_artifacts(folder or None):
+            path = _checked(entry.path, folder)
+            if path in seen:
+                raise RegistryError(f"the store lists {path!r} twice")
+            seen.add(path)
+            if len(seen) > MAX_FILES:
+                raise RegistryError(f"the store lists more than {MAX_FILES} files")
+            if entry.is_dir:
+                folders.append(path)
+            else:
+                size = entry.file_size
+                yield path, size if isinstance(size, int) and size >= 0 else None
+
+
+def _checked(path: Any, folder: str) -> str:
+    if not isinstance(path, str):
+        raise RegistryError("the store lists a path that is no text")
+    pure = PurePosixPath(path)
+    plain = str(pure) == path and not pure.is_absolute() and ".." not in pure.parts and "\\" not in path
+    below = str(pure.parent) == (folder or ".")
+    if not plain or not below or not path.isprintable() or len(pure.parts) > MAX_DEPTH or path in ("", "."):
+        raise RegistryError(f"the store lists {path[:200]!r}, which is no path below {folder or 'the model'!r}")
+    return path
+
+
+@contextmanager
+def _bar(total: int, *, shown: bool) -> Iterator[Any]:
+    if not shown:
+        yield lambda size: None  # noqa: ARG005 - nobody looks
+        return
+    from rich.console import Console  # noqa: PLC0415 - only with a bar
+    from rich.progress import DownloadColumn, Progress, TextColumn, TransferSpeedColumn  # noqa: PLC0415 - as above
+
+    columns = (TextColumn("downloading"), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=total)
+        yield lambda size: bar.advance(task, size)

@@ -1,0 +1,112 @@
+"""The registry as mlgate needs it. No SDK type crosses this line."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from mlgate.model_version import ModelUri, ModelVersion
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateRun:
+    """What one gate run leaves in the registry.
+
+    Attributes:
+        version: The version that was tested.
+        name: Title of the run.
+        tags: Run tags.
+        metrics: Metric name (MLflow form) to value; linked to the logged model where there is one.
+        folder: Every file below it is stored under `mlgate/`.
+        dataset: Name, digest and source of the evaluation data; empty where there was none.
+    """
+
+    version: ModelVersion
+    name: str
+    tags: Mapping[str, str]
+    metrics: Mapping[str, float]
+    folder: Path
+    dataset: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredEvidence:
+    """Evidence as it lies in the registry: bytes, not yet believed.
+
+    Attributes:
+        run_id: The run that holds it.
+        raw: The bytes of `mlgate/evidence.json`.
+        claimed_digest: What the run's tag `mlgate.evidence` says of these bytes; `None` where it says nothing.
+    """
+
+    run_id: str
+    raw: bytes
+    claimed_digest: str | None = None
+
+
+class ModelRegistry(Protocol):
+    """Model versions, aliases, tags and evidence."""
+
+    @property
+    def uri(self) -> str:
+        """Where the registry is, without credentials."""
+
+    def resolve(self, uri: ModelUri) -> ModelVersion:
+        """Return the version that *uri* names now.
+
+        Raises:
+            ModelNotFound: No such model, version, alias, logged model or run.
+            RegistryError: No answer, or no registry's answer.
+        """
+
+    def fetch(self, version: ModelVersion, destination: Path, *, progress: bool = False) -> None:
+        """Download the artifacts of *version* into the empty folder *destination*, and nothing else.
+
+        Raises:
+            RegistryError: The store is unreachable, or a path leaves *destination*.
+            ModelNotFound: There are no artifacts.
+        """
+
+    def aliases(self, name: str) -> Mapping[str, str]:
+        """Return alias to version for a registered model.
+
+        Raises:
+            ModelNotFound: No such registered model.
+        """
+
+    def set_alias(self, name: str, alias: str, version: str) -> None:
+        """Point *alias* at *version*. Last writer wins in MLflow: read back afterwards."""
+
+    def versions(self, name: str) -> Sequence[str]:
+        """Return the version numbers of a registered model, newest first."""
+
+    def tags(self, version: ModelVersion) -> Mapping[str, str]:
+        """Return the tags of a registered version."""
+
+    def set_tags(self, version: ModelVersion, tags: Mapping[str, str]) -> None:
+        """Write tags one after another, in the order given: the last one is the verdict."""
+
+    def description(self, version: ModelVersion) -> str:
+        """Return the description of a registered version as it stands now."""
+
+    def set_description(self, version: ModelVersion, text: str) -> None:
+        """Replace the description of a registered version."""
+
+    def publish(self, run: GateRun) -> str:
+        """Store a gate run in experiment `mlgate/<name>` and return its run id.
+
+        The run is finished only after every file is stored; a run that was killed half-way has no evidence that
+        `evidence()` returns.
+        """
+
+    def evidence(self, name: str, *, artifact_digest: str | None = None, limit: int = 200) -> Sequence[StoredEvidence]:
+        """Return the finished gate runs' `evidence.json` for a registered model, newest first.
+
+        *artifact_digest* narrows the search by run tag; it is a hint for speed, and the caller compares again.
+        """
+
+    def run_url(self, run_id: str) -> str | None:
+        """Return the page of a run for a person, or `None` where the registry has no pages."""
+
+    def capabilities(self) -> Mapping[str, str]:
+        """Return what the registry answers to, for `mlgate doctor`: capability to a word or two."""

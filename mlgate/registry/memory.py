@@ -1,0 +1,201 @@
+"""A registry in memory: for tests and dry runs. It keeps the promises of the interface, for one process."""
+
+import itertools
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from mlgate.errors import ModelNotFound, RegistryError
+from mlgate.model_version import ModelUri, ModelVersion
+from mlgate.registry import tags as keys
+from mlgate.registry.interface import GateRun, StoredEvidence
+from mlgate.registry.local import copy_directory, directory_version, registered
+
+
+@dataclass(slots=True)
+class _Entry:
+    version: ModelVersion
+    tags: dict[str, str] = field(default_factory=dict)
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryRun:
+    """A finished gate run as it was stored; *files* are paths below `mlgate/`."""
+
+    run_id: str
+    model: str | None
+    name: str
+    tags: Mapping[str, str]
+    metrics: Mapping[str, float]
+    files: Mapping[str, bytes]
+
+
+class MemoryRegistry:
+    """Model versions whose artifacts are folders of this machine. All methods may be called from any thread.
+
+    Attributes:
+        writes: Every tag, alias, description and run written, in order, for assertions and dry runs.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._models: dict[str, dict[str, _Entry]] = {}
+        self._aliases: dict[str, dict[str, str]] = {}
+        self._logged: dict[str, ModelVersion] = {}
+        self._runs: list[MemoryRun] = []
+        self._ids = itertools.count(1)
+        self.writes: list[str] = []
+
+    @property
+    def uri(self) -> str:
+        """Return a name that is no address."""
+        return "memory:"
+
+    def add(self, name: str, folder: Path, *, model_name: str = "model") -> ModelVersion:
+        """Log the model directory *folder* in a run of its own and register it as the next version of *name*."""
+        with self._lock:
+            entries = self._models.setdefault(name, {})
+            number, serial = str(len(entries) + 1), next(self._ids)
+            version = ModelVersion(
+                uri=f"models:/{name}/{number}",
+                name=name,
+                version=number,
+                model_id=f"m-{serial:032x}",
+                source_run_id=f"{serial:032x}",
+                location=str(folder.resolve()),
+            )
+            entries[number] = _Entry(version)
+            logged = replace(version, name=None, version=None, uri=f"models:/{version.model_id}")
+            self._logged[f"models:/{version.model_id}"] = logged
+            runs_uri = f"runs:/{version.source_run_id}/{model_name}"
+            self._logged[runs_uri] = replace(logged, uri=runs_uri)
+            return version
+
+    def runs(self) -> Sequence[MemoryRun]:
+        """Return the stored gate runs, oldest first."""
+        with self._lock:
+            return tuple(self._runs)
+
+    def resolve(self, uri: ModelUri) -> ModelVersion:
+        """Return the version that *uri* names now."""
+        if uri.directory is not None:
+            return directory_version(uri)
+        with self._lock:
+            if uri.name is None:
+                text = f"models:/{uri.model_id}" if uri.model_id else f"runs:/{uri.run_id}/{uri.path}"
+                if text not in self._logged:
+                    raise ModelNotFound(f"there is no {text}")
+                return self._logged[text]
+            number = uri.version
+            if uri.alias is not None:
+                number = self.aliases(uri.name).get(uri.alias)
+            entry = self._entries(uri.name).get(number or "")
+            if entry is None:
+                known, aliases = ", ".join(self._models[uri.name]), ", ".join(self._aliases.get(uri.name, {}))
+                raise ModelNotFound(f"there is no {uri.text}", hint=f"versions: {known}; aliases: {aliases or 'none'}")
+            return replace(entry.version, description=entry.description)
+
+    def fetch(self, version: ModelVersion, destination: Path, *, progress: bool = False) -> None:  # noqa: ARG002 - nothing takes long
+        """Copy the artifacts of *version* into *destination*."""
+        copy_directory(Path(version.location), destination)
+
+    def aliases(self, name: str) -> Mapping[str, str]:
+        """Return alias to version."""
+        with self._lock:
+            self._entries(name)
+            return dict(self._aliases.get(name, {}))
+
+    def set_alias(self, name: str, alias: str, version: str) -> None:
+        """Point *alias* at *version*."""
+        with self._lock:
+            if version not in self._entries(name):
+                raise ModelNotFound(f"there is no models:/{name}/{version}")
+            self._aliases.setdefault(name, {})[alias] = version
+            self.writes.append(f"alias {name}@{alias} = {version}")
+
+    def versions(self, name: str) -> Sequence[str]:
+        """Return the version numbers, newest first."""
+        with self._lock:
+            return tuple(reversed(self._entries(name)))
+
+    def tags(self, version: ModelVersion) -> Mapping[str, str]:
+        """Return the tags of a registered version."""
+        with self._lock:
+            return dict(self._entry(version).tags)
+
+    def set_tags(self, version: ModelVersion, tags: Mapping[str, str]) -> None:
+        """Write tags in the order given."""
+        with self._lock:
+            entry = self._entry(version)
+            for key, value in tags.items():
+                entry.tags[key] = value
+                self.writes.append(f"tag {version.uri} {key} = {value}")
+
+    def description(self, version: ModelVersion) -> str:
+        """Return the description of a registered version."""
+        with self._lock:
+            return self._entry(version).description
+
+    def set_description(self, version: ModelVersion, text: str) -> None:
+        """Replace the description of a registered version."""
+        with self._lock:
+            self._entry(version).description = text
+            self.writes.append(f"description {version.uri}")
+
+    def publish(self, run: GateRun) -> str:
+        """Store a gate run; nothing of it is visible before all of it is."""
+        try:
+            files = {
+                path.relative_to(run.folder).as_posix(): path.read_bytes()
+                for path in sorted(run.folder.rglob("*"))
+                if path.is_file() and not path.is_symlink()
+            }
+        except OSError as error:
+            raise RegistryError(f"{run.folder} can not be read ({error.strerror})") from error
+        with self._lock:
+            stored = MemoryRun(
+                run_id=f"{next(self._ids):032x}",
+                model=run.version.name,
+                name=run.name,
+                tags=dict(run.tags),
+                metrics=dict(run.metrics),
+                files=files,
+            )
+            self._runs.append(stored)
+            self.writes.append(f"run {stored.run_id}")
+            return stored.run_id
+
+    def evidence(self, name: str, *, artifact_digest: str | None = None, limit: int = 200) -> Sequence[StoredEvidence]:
+        """Return the stored `evidence.json` of a registered model, newest first."""
+        with self._lock:
+            return tuple(
+                StoredEvidence(
+                    run_id=run.run_id, raw=run.files[keys.EVIDENCE_FILE], claimed_digest=run.tags.get(keys.EVIDENCE)
+                )
+                for run in reversed(self._runs)
+                if run.model == name
+                and keys.EVIDENCE_FILE in run.files
+                and artifact_digest in (None, run.tags.get(keys.ARTIFACT_DIGEST))
+            )[:limit]
+
+    def run_url(self, run_id: str) -> str | None:  # noqa: ARG002 - no run has a page
+        """Return `None`: nothing to look at."""
+        return None
+
+    def capabilities(self) -> Mapping[str, str]:
+        """Return what it answers to: everything, until the process ends."""
+        return {"server": "in memory", "models": "yes", "evidence": "yes", "tags": "yes", "aliases": "yes"}
+
+    def _entries(self, name: str) -> dict[str, _Entry]:
+        if name not in self._models:
+            raise ModelNotFound(f"there is no registered model '{name}'")
+        return self._models[name]
+
+    def _entry(self, version: ModelVersion) -> _Entry:
+        name, number = registered(version)
+        entry = self._entries(name).get(number)
+        if entry is None:
+            raise ModelNotFound(f"there is no {version.uri}")
+        return entry

@@ -1,0 +1,18 @@
+"""Addresses as they may be shown: without credentials. Pure."""
+
+import re
+
+# Up to the last "@" of the authority: people write passwords that hold an "@" without escaping it.
+_USER_PART = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*://)[^/?#\s'\"<>]*@")
+# A presigned URL carries its signature in the query; a database URI may carry a password there.
+_QUERY = re.compile(r"(?P<address>[a-zA-Z][a-zA-Z0-9+.-]*://[^?\s'\"<>]*)\?[^\s'\"<>]*")
+_HEADER = re.compile(r"(?i)\b(basic|bearer)\s+[A-Za-z0-9+/=._~-]{8,}")
+
+
+def without_credentials(text: str) -> str:
+    """Return *text* with the user part and the query of every URL in it removed.
+
+    Works on a bare URL and on a message of somebody else's that holds some.
+    """
+    stripped = _USER_PART.sub(r"\g<scheme>", text)
+    return _HEADER.sub(r"\1 …", _QUERY.sub(r"\g<address>", stripped))

@@ -1,0 +1,155 @@
+"""The gate report as Markdown: for MLflow's viewer, a job log or a merge request. Pure."""
+
+import re
+from collections.abc import Iterator
+
+from mlgate.evidence import Evidence
+from mlgate.report import words
+from mlgate.report.facts import fact_groups
+from mlgate.report.measurements import comparisons
+from mlgate.report.text import one_line
+from mlgate.report.view import (
+    Caps,
+    CheckView,
+    Group,
+    champion_text,
+    check_groups,
+    comparison_view,
+    in_reading_order,
+    tally,
+    took,
+    when,
+)
+
+# MLflow renders Markdown up to 100 KiB and shows more as source.
+MAX_BYTES = 100_000
+# A character takes at most nine bytes here (`:` before `//`, escaped).
+LEVELS = (
+    Caps(text=600, block=0, cards=200, rows=400, listing=60, policy=0),
+    Caps(text=300, block=0, cards=60, rows=200, listing=30, policy=0),
+    Caps(text=160, block=0, cards=20, rows=80, listing=15, policy=0),
+    Caps(text=100, block=0, cards=5, rows=20, listing=8, policy=0),
+)
+
+_MARKS = {"passed": "✅", "failed": "❌", "inconclusive": "❓"}
+# What starts or closes markup anywhere in a line. An underscore inside a word, as in `cold_start`, starts nothing.
+_SPECIAL = re.compile(r"[\\`*\[\]~$]|(?<![^\W_])_|_(?![^\W_])")
+_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;", "@": "&#64;"}
+# What makes a block of the line that it starts: a heading, a list, a rule.
+_BLOCK_START = re.compile(r"^(\d+(?=[.)])|(?=[#+=-]))")
+
+
+def render_markdown(evidence: Evidence) -> str:
+    """Return the report as Markdown below `MAX_BYTES`: the verdict, why, the checks with the worst first, the facts."""
+    evidence, digest = in_reading_order(evidence), evidence.digest
+    for caps in LEVELS:
+        text = "\n".join(_lines(evidence, digest, caps)) + "\n"
+        if len(text.encode()) < MAX_BYTES:
+            break
+    return text
+
+
+def escape(text: str, *, starts_line: bool = False) -> str:
+    """Return one line of text that Markdown shows as it is: no markup, no HTML, no links.
+
+    Args:
+        text: The text; its line breaks become spaces.
+        starts_line: Whether nothing stands before it on its line, where "# " or "1. " would begin a block.
+    """
+    shown = re.sub(r"[&<>|@]", lambda match: _ENTITIES[match[0]], " ".join(text.split()))
+    shown = _SPECIAL.sub(lambda match: f"\\{match[0]}", shown)
+    if starts_line:
+        shown = _BLOCK_START.sub(r"\1\\", shown)
+    # GitHub's and GitLab's dialects make a link of a bare address.
+    return re.sub(r"(?i)\bwww\.", lambda match: f"{match[0][:3]}&#46;", shown.replace("://", "&#58;//"))
+
+
+def code(text: str, *, in_table: bool = False) -> str:
+    """Return *text* as a code span, whatever backticks it holds."""
+    shown = " ".join(text.split())
+    fence = "`" * (max((len(run) for run in re.findall("`+", shown)), default=0) + 1)
+    if not shown:
+        return ""
+    pad = " " if shown[0] == "`" or shown[-1] == "`" else ""
+    # A table is cut at its bars before code spans are seen.
+    return f"{fence}{pad}{shown.replace('|', chr(92) + '|') if in_table else shown}{pad}{fence}"
+
+
+def _lines(evidence: Evidence, digest: str, caps: Caps) -> Iterator[str]:
+    verdict = words.verdict_outcome(evidence)
+    uri = one_line(evidence.subject.uri, 200)
+    yield f"# Gate report: {code(uri)}"
+    yield ""
+    yield f"{_MARKS[verdict]} **{verdict.capitalize()}: {words.verdict_sentence(evidence)}.**"
+    yield ""
+    yield escape(one_line(words.why(evidence), caps.text), starts_line=True)
+    yield ""
+    if not evidence.complete:
+        yield from (f"> ⚠ **{escape(words.PARTIAL)}**", "")
+    if words.not_isolated(evidence):
+        yield from (f"> ⚠ **{escape(words.NOT_ISOLATED)}**", "")
+    yield f"* Compared with: {escape(champion_text(evidence))}"
+    yield f"* Tested: {escape(when(evidence.finished_at))}" + (f", took {took(evidence)}" if took(evidence) else "")
+    yield f"* Checks: {tally(evidence)}"
+    yield from ("", "## What to do next", "")
+    yield from (
+        f"{index}. {escape(one_line(step, caps.text))}" for index, step in enumerate(words.next_steps(evidence), 1)
+    )
+    yield from _checks(check_groups(evidence, caps))
+    yield from _comparisons(evidence, caps)
+    yield from _facts(evidence, digest, caps)
+    yield from ("", escape(words.UNSIGNED))
+
+
+def _checks(groups: list[Group]) -> Iterator[str]:
+    yield from ("", "## Checks", "")
+    if not groups:
+        yield "No check ran."
+        return
+    yield "| | Check | Measured | Limit | Interval, n | Why |"
+    yield "| --- | --- | --- | --- | --- | --- |"
+    omitted = 0
+    for group in groups:
+        for check in (*group.cards, *group.rows):
+            yield _row(check)
+        omitted += group.omitted
+    if omitted:
+        yield from ("", f"… and {omitted} more, in evidence.json.")
+    advised = [check for group in groups if not group.passed for check in group.cards if check.advice]
+    if advised:
+        yield from ("", "### What to do", "")
+        yield from (f"* {code(check.key)}: {escape(check.advice)}" for check in advised)
+
+
+def _row(check: CheckView) -> str:
+    name = f"{check.symbol} {check.outcome}" + (" (advisory)" if check.advisory else "")
+    reason = escape(check.reason) + (f" Cause: {check.cause}." if check.cause else "")
+    cells = (
+        name,
+        code(check.key, in_table=True),
+        escape(check.measured),
+        escape(check.limit),
+        escape(check.basis),
+        " ".join(part for part in (check.meaning, reason) if part),
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def _comparisons(evidence: Evidence, caps: Caps) -> Iterator[str]:
+    rows = [comparison_view(item, caps) for item in comparisons(evidence)[: caps.listing]]
+    if not rows:
+        return
+    yield from ("", "## Challenger beside champion", "")
+    yield "| Metric | Challenger | Champion | Difference | Interval | Margin |"
+    yield "| --- | --- | --- | --- | --- | --- |"
+    for row in rows:
+        cells = (row.label, row.challenger, row.champion, row.difference, row.interval, row.margin)
+        yield f"| {' | '.join(map(escape, cells))} |"
+
+
+def _facts(evidence: Evidence, digest: str, caps: Caps) -> Iterator[str]:
+    yield from ("", "## Facts", "", "| | | |", "| --- | --- | --- |")
+    for group in fact_groups(evidence, digest, caps):
+        for fact in group.facts:
+            value = code(fact.value, in_table=True) if fact.code else escape(fact.value)
+            yield f"| {group.title} | {fact.term} | {value} |"

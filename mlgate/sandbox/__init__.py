@@ -1,0 +1,1 @@
+"""Where a model is run: a hardened container, or a plain process."""

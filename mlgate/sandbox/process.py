@@ -1,0 +1,204 @@
+"""A model server as a plain process of this host: for a laptop without an engine. Limited, not isolated."""
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Self
+
+from mlgate.errors import EngineError
+from mlgate.evidence import ImageFacts, SandboxFacts
+from mlgate.images.facts import BuiltImage
+from mlgate.sandbox import supervisor
+from mlgate.sandbox.interface import BootTimes, ServerFailure, ServerLimits
+from mlgate.sandbox.readiness import (
+    LOG_LINES,
+    POLL_S,
+    boot_line,
+    boot_times,
+    failure_of,
+    never_ready,
+    not_started,
+    probe,
+    server_environment,
+)
+
+STOP_TIMEOUT_S = 10.0
+_TAIL_BYTES = 1 << 18
+
+
+class ProcessServer:
+    """A `ModelServer` without an engine; see the Protocol for what its methods promise.
+
+    It has the user's rights, the host's network and every core: `limits.cpus` decides the predict threads only. Its
+    memory is bounded by `RLIMIT_DATA` (what a process allocates), not by `RLIMIT_AS`, which counts the address space
+    that numerical libraries and threads reserve and never touch; a process over it gets a `MemoryError`, not a kill.
+
+    Args:
+        environment: What `mlgate.images.environment.EnvironmentBuilder` built.
+        model_path: Model directory.
+        limits: What the server may use.
+        tmp_dir: Where its temporary directory is made; default: the system's.
+    """
+
+    def __init__(
+        self, environment: BuiltImage, model_path: Path, limits: ServerLimits, *, tmp_dir: Path | None = None
+    ) -> None:
+        self._environment = environment
+        self._model = model_path.resolve()
+        self._limits = limits
+        self._parent_dir = tmp_dir
+        self._home: Path | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._port = 0
+
+    @property
+    def image(self) -> ImageFacts:
+        """What it runs in."""
+        return self._environment.facts(threads=self._limits.threads)
+
+    @property
+    def sandbox(self) -> SandboxFacts:
+        """How it is contained: hardly."""
+        return SandboxFacts(
+            kind="process",
+            engine="",
+            cpus=self._limits.cpus,
+            memory=self._limits.memory,
+            network="host",
+            host=f"{platform.system().lower()}/{platform.machine()}, {os.cpu_count()} CPUs, kernel {platform.release()}",
+        )
+
+    @property
+    def url(self) -> str:
+        """Base URL of its loopback port."""
+        return f"http://127.0.0.1:{self._port}"
+
+    def start(self) -> BootTimes:
+        """Start and block until ready."""
+        if self._process is not None:
+            self.stop()
+        self._home = Path(tempfile.mkdtemp(prefix="mlgate-server-", dir=self._parent_dir))
+        started_at = time.time()
+        try:
+            with (self._home / "log").open("wb") as log:
+                self._process = subprocess.Popen(
+                    self._command(self._home),
+                    stdin=subprocess.PIPE,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    cwd=self._home / "tmp",
+                    env={},
+                    start_new_session=True,
+                )
+        except OSError as error:
+            self.stop()
+            raise EngineError(f"the server's process can not be started ({error.strerror})") from error
+        return self._wait_until_ready(self._process, started_at)
+
+    def stop(self) -> None:
+        """Kill its group and remove its temporary directory."""
+        process, self._process = self._process, None
+        if process is not None:
+            if process.stdin is not None:
+                with suppress(OSError):
+                    process.stdin.close()  # The supervisor kills the group.
+            try:
+                process.wait(STOP_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                process.kill()  # Its death is the server's, by PR_SET_PDEATHSIG.
+                process.wait()
+        if self._home is not None:
+            shutil.rmtree(self._home, ignore_errors=True)
+            self._home = None
+
+    def restart(self) -> BootTimes:
+        """Stop and start again; the port changes."""
+        self.stop()
+        return self.start()
+
+    def failure(self) -> ServerFailure | None:
+        """Return why it died."""
+        if self._process is None:
+            return ServerFailure(kind="gone", message="the server was never started, or is stopped", log="")
+        code = self._process.poll()
+        return None if code is None else failure_of(code=code, oom=False, log=self.log())
+
+    def log(self, lines: int = LOG_LINES) -> str:
+        """Return the last lines of its output."""
+        return "\n".join(self._log_text().splitlines()[-lines:])
+
+    def another(self) -> Self:
+        """Return a second server, not started."""
+        return type(self)(self._environment, self._model, self._limits, tmp_dir=self._parent_dir)
+
+    def peak_memory(self) -> int | None:
+        """Return the most bytes that the server's process itself ever held (VmHWM); `None` where it can not be read."""
+        if self._process is None:
+            return None
+        try:
+            pid = self._process.pid
+            child = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()[0]
+            status = Path(f"/proc/{child}/status").read_text(encoding="utf-8", errors="replace")
+            return next(int(line.split()[1]) << 10 for line in status.splitlines() if line.startswith("VmHWM:"))
+        except (OSError, IndexError, StopIteration, ValueError):
+            return None
+
+    def _command(self, home: Path) -> list[str]:
+        temporary = home / "tmp"
+        temporary.mkdir()
+        binaries = Path(self._environment.reference) / "bin"
+        environment = {
+            "PATH": f"{binaries}:/usr/local/bin:/usr/bin:/bin",
+            **server_environment(self._limits),
+            "HOME": str(temporary),
+            "TMPDIR": str(temporary),
+        }
+        serve = [str(binaries / "python"), "-m", "mlgate_serving", "--model", str(self._model)]
+        spec: dict[str, Any] = {
+            "command": [*serve, "--threads", str(self._limits.threads)],
+            "env": environment,
+            "limits": {"RLIMIT_DATA": self._limits.memory, "RLIMIT_CORE": 0},
+        }
+        source = Path(supervisor.__file__).read_text(encoding="utf-8")
+        return [sys.executable, "-I", "-S", "-c", source, json.dumps(spec)]
+
+    def _log_text(self) -> str:
+        if self._home is None:
+            return ""
+        try:
+            with (self._home / "log").open("rb") as log:
+                size = log.seek(0, os.SEEK_END)
+                log.seek(max(0, size - _TAIL_BYTES))
+                return log.read().decode(errors="replace")
+        except OSError:
+            return ""
+
+    def _wait_until_ready(self, process: "subprocess.Popen[bytes]", started_at: float) -> BootTimes:
+        deadline = time.monotonic() + self._limits.ready_timeout_s
+        while True:
+            said = boot_line(self._log_text())
+            if said is not None:
+                self._port = _port(said)
+                answer = probe("127.0.0.1", self._port)
+                if answer is not None:
+                    return boot_times(answer, started_at=started_at, ready_at=time.time())
+            code = process.poll()
+            if code is not None:
+                raise not_started(failure_of(code=code, oom=False, log=self.log()), code)
+            if time.monotonic() > deadline:
+                raise never_ready(self._limits, self.log())
+            time.sleep(POLL_S)
+
+
+def _port(said: Any) -> int:
+    try:
+        return int(said["listening"][0][1])
+    except (KeyError, IndexError, TypeError, ValueError):
+        return 0

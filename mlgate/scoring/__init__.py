@@ -1,0 +1,1 @@
+"""Talking to a model server: payloads, answers, equality."""

@@ -1,0 +1,1 @@
+"""Pure, seeded statistics: bounds that gate, and how many rows they need."""

@@ -1,0 +1,37 @@
+"""Stash keys, and the exceptions that a check ends with."""
+
+from typing import TYPE_CHECKING, NoReturn
+
+import pytest
+
+if TYPE_CHECKING:
+    from mlgate.evidence import Finding
+    from pytest_mlgate.recorder import Recorder
+    from pytest_mlgate.session import GateSession
+
+SESSION: pytest.StashKey["GateSession"] = pytest.StashKey()
+RECORDER: pytest.StashKey["Recorder"] = pytest.StashKey()
+# The check id of an item, in text form.
+CHECK: pytest.StashKey[str] = pytest.StashKey()
+
+
+class CheckFailed(AssertionError):
+    """A check recorded that the model failed."""
+
+
+class CheckErrored(Exception):
+    """A check recorded that it could not measure."""
+
+
+class NotServed(Exception):
+    """There is no server to ask."""
+
+
+EXPECTED = (CheckFailed, CheckErrored, NotServed)
+
+
+def check_failed(finding: "Finding") -> NoReturn:
+    """End the test with what the check found."""
+    __tracebackhide__ = True
+    kind = CheckFailed if finding.outcome == "failed" else CheckErrored
+    raise kind(finding.reason)

@@ -1,0 +1,366 @@
+"""One gate run: prepared before collection, served while checks run, judged and published at the end."""
+
+import os
+import platform
+import secrets
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import cached_property
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlgate.artifacts.cache import fetch
+from mlgate.artifacts.directory import ModelDirectory
+from mlgate.errors import ConfigError, MlgateError, RegistryError
+from mlgate.evaluation.data import EvaluationData, load_data
+from mlgate.evaluation.outputs import check_mapping
+from mlgate.evidence import (
+    ChampionFacts,
+    DataFacts,
+    Evidence,
+    PolicyFacts,
+    Subject,
+    SuiteResult,
+    ToolFacts,
+    VerdictFacts,
+)
+from mlgate.model_version import ModelUri, ModelVersion
+from mlgate.policy import SUITES, Policy
+from mlgate.policy_file import load_policy
+from mlgate.publication import check_output, install_files, publish, write_files
+from mlgate.registry import tags
+from mlgate.sandbox.interface import ModelServer
+from mlgate.sandbox.session import SessionTag
+from mlgate.scoring.equality import Equality, equality_for
+from mlgate.scoring.input_space import InputSpace, example_batch, input_space
+from mlgate.verdict import Verdict, assess, format_time
+from pytest_mlgate import wiring
+
+if TYPE_CHECKING:
+    from mlgate.registry.interface import ModelRegistry
+    from mlgate.scoring.client import ScoringClient
+
+CHAMPION_ALIAS = "champion"
+_PACKAGES = ("mlflow", "pytest", "hypothesis", "locust", "numpy", "scipy", "pandas", "docker", "testcontainers")
+# What a pipeline says of itself. Names only: no variable that could hold a token.
+_CI_VARIABLES = ("CI_PROJECT_PATH", "CI_COMMIT_SHA", "CI_COMMIT_REF_NAME", "CI_COMMIT_REF_PROTECTED", "CI_PIPELINE_ID", "CI_JOB_ID", "GITLAB_USER_LOGIN")  # fmt: skip
+# Digest hex digits that make a seed: 12 are 2^48, below the 2^53 that JSON numbers carry.
+_SEED_DIGITS = 12
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What the command line asked for; texts as given."""
+
+    uri: str
+    policy: str | None = None
+    suites: tuple[str, ...] = ()
+    champion: str | None = None
+    sandbox: str = "container"
+    output: str | None = None
+    publish: bool = True
+    seed: str | None = None
+    explore: bool = False
+    progress: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChampionUnderTest:
+    """The champion's version and bytes; *problem* says why it can not be compared with."""
+
+    version: ModelVersion
+    directory: ModelDirectory | None
+    problem: str = ""
+
+    def facts(self) -> ChampionFacts:
+        """Return what the evidence says of it."""
+        digest = self.directory.digest if self.directory else "unknown"
+        return ChampionFacts(uri=self.version.uri, version=self.version.version, artifact_digest=digest)
+
+
+class GateSession:
+    """One gate run.
+
+    Args:
+        request: From the command line.
+        tell: Takes one line of progress.
+    """
+
+    def __init__(self, request: Request, *, tell: wiring.Tell) -> None:
+        self.request = request
+        self.tell = tell
+        self.started = datetime.now(UTC)
+        self.policy: Policy = Policy()
+        self.tag = SessionTag.new()
+        self.run_id: str | None = None
+        self.evidence: Evidence | None = None
+        self.verdict: Verdict | None = None
+        self.problem: MlgateError | None = None
+        self._environment: wiring.TestedEnvironment | None = None
+        self._client: ScoringClient | None = None
+        self._status_before: str | None = None
+        self._closing: list[wiring.Close] = []
+
+    # (1) Before anything is collected or started.
+
+    def prepare(self) -> None:
+        """Read the policy, resolve the URI once, fetch and digest the bytes, find champion and data.
+
+        Raises:
+            MlgateError: Nothing was started and nothing written.
+        """
+        self.policy = load_policy(Path(self.request.policy) if self.request.policy else None)
+        self._check_request()
+        uri = ModelUri.parse(self.request.uri)
+        self.registry: ModelRegistry = wiring.open_registry()
+        self.version = self.registry.resolve(uri)
+        if self.policy.values.model not in (None, self.version.name):
+            wanted, found = self.policy.values.model, self.version.name or self.version.uri
+            raise ConfigError(f"the policy is for model '{wanted}', not '{found}'", hint="--mlgate-policy FILE")
+        check_output(self.output)
+        self.directory = fetch(self.registry, self.version, progress=self.request.progress)
+        self.signature = self.directory.signature
+        self.champion = self._find_champion()
+        self.data = self._load_data()
+        self.work = Path(tempfile.mkdtemp(prefix="mlgate-"))
+        self._closing.append(wiring.guard(self.tag, self.work, sandbox=self.request.sandbox))
+        if self.writes_tags:
+            self._status_before = self.registry.tags(self.version).get(tags.STATUS)
+            self.registry.set_tags(self.version, tags.running_tags(format_time(self.started)))
+
+    def _check_request(self) -> None:
+        known = dict.fromkeys((*SUITES, *self.policy.requires))
+        for name in self.request.suites:
+            if name not in known:
+                raise ConfigError(f"--mlgate-suite {name}: no such suite", hint=f"suites: {', '.join(known)}")
+            if name == "accuracy" and not self.policy.values.accuracy.decides:
+                raise ConfigError("--mlgate-suite accuracy: the policy has no accuracy.data and accuracy.metrics")
+        if self.request.seed is not None and not (self.request.seed.isdigit() and int(self.request.seed) < 2**53):
+            raise ConfigError(f"--mlgate-seed {self.request.seed}: not a whole number from 0 to 2^53 - 1")
+        missing = [path for path in self.policy.own_checks if not path.exists()]
+        if missing:
+            raise ConfigError(f"own_checks: {missing[0]} does not exist", hint="paths are relative to the policy file")
+
+    def _find_champion(self) -> ChampionUnderTest | None:
+        named = self.request.champion
+        if named == "none":
+            return None
+        if named is not None:
+            version = self.registry.resolve(ModelUri.parse(named))
+        elif self.version.name is None:
+            return None
+        else:
+            alias = self.registry.aliases(self.version.name).get(CHAMPION_ALIAS)
+            if alias is None:
+                return None
+            version = self.registry.resolve(ModelUri.parse(f"models:/{self.version.name}/{alias}"))
+        if version.uri == self.version.uri:
+            return None  # it is the champion: a comparison with itself says nothing
+        try:
+            return ChampionUnderTest(version=version, directory=fetch(self.registry, version))
+        except RegistryError:
+            raise
+        except MlgateError as error:
+            # A champion that can not be read makes the comparison inconclusive, never passed.
+            return ChampionUnderTest(version=version, directory=None, problem=str(error))
+
+    def _load_data(self) -> EvaluationData | None:
+        accuracy = self.policy.values.accuracy
+        if not accuracy.decides or "accuracy" not in self.suites:
+            return None
+        check_mapping(accuracy, self.signature.outputs)
+        data = load_data(accuracy, self.signature.inputs, folder=self.policy.folder)
+        if accuracy.digest is not None and accuracy.digest != data.digest:
+            raise ConfigError(f"{data.source}: digest is {data.digest}, the policy pins {accuracy.digest}")
+        return data
+
+    # (2) What the run is about.
+
+    @property
+    def partial(self) -> bool:
+        """Whether only some of the required suites were asked for."""
+        return bool(self.request.suites) and not set(self.policy.requires) <= set(self.request.suites)
+
+    @property
+    def suites(self) -> tuple[str, ...]:
+        """Suites that run, without the implicit one."""
+        return tuple(dict.fromkeys(self.request.suites)) or self.policy.requires
+
+    @property
+    def judged_policy(self) -> Policy:
+        """The policy, narrowed to what was asked for."""
+        values = self.policy.values.model_copy(update={"requires": self.suites})
+        return replace(self.policy, values=values)
+
+    @property
+    def writes_tags(self) -> bool:
+        """Whether the version gets tags: whole runs on registered versions, in a sandbox that may be promoted."""
+        allowed = self.request.sandbox in self.policy.values.sandbox
+        return self.request.publish and self.version.promotable and not self.partial and allowed
+
+    @property
+    def expected(self) -> Mapping[str, tuple[str, ...]]:
+        """Suite to check ids that this run must record."""
+        return self.judged_policy.expected_checks(champion=self.champion is not None)
+
+    @cached_property
+    def seed(self) -> int:
+        """Seed of every random choice: from the bytes, so that a rerun repeats."""
+        if self.request.seed is not None:
+            return int(self.request.seed)
+        if self.request.explore:
+            return secrets.randbelow(2**48)
+        return int(self.directory.digest.removeprefix("sha256:")[:_SEED_DIGITS], 16)
+
+    @property
+    def output(self) -> Path:
+        """Where the files of the run end up."""
+        return Path(self.request.output) if self.request.output else Path(".mlgate") / self.version.label
+
+    @cached_property
+    def inputs(self) -> InputSpace:
+        """The valid inputs.
+
+        Raises:
+            Unsupported: A type that can not be generated yet.
+        """
+        example = example_batch(self.directory.serving_example)
+        known = [batch for batch in (example, self.data.features if self.data else None) if batch is not None]
+        return input_space(self.signature.inputs, rules=self.policy.values.properties.inputs, known=known)
+
+    @cached_property
+    def equality(self) -> Equality:
+        """When two answers of this model are equal."""
+        accuracy = self.policy.values.accuracy
+        return equality_for(
+            self.signature.outputs,
+            tolerance=self.policy.values.properties.tolerance,
+            label=accuracy.prediction,
+            score=accuracy.score,
+            threshold=accuracy.threshold if accuracy.threshold is not None else 0.5,
+        )
+
+    # (3) Serving, from the first check that asks.
+
+    def environment(self) -> wiring.TestedEnvironment:
+        """Build and start the version under test, once.
+
+        Raises:
+            EngineError: The engine or the package index is at fault.
+        """
+        if self._environment is None:
+            directory = self.directory
+            self._environment = wiring.open_environment(lambda: self._make(directory), directory.requirements)
+            server = self._environment.server
+            if server is not None:
+                self._closing.append(server.stop)
+        return self._environment
+
+    def client(self) -> "ScoringClient | None":
+        """Return the client of the running server, or `None` where there is none."""
+        environment = self.environment()
+        if self._client is None and environment.server is not None and environment.serves:
+            self._client = wiring.client_for(environment.server, self.policy)
+            self._closing.append(self._client.close)
+        return self._client
+
+    def served_champion(self) -> wiring.ServableChampion | None:
+        """Return the champion, ready to be served."""
+        if self.champion is None:
+            return None
+        directory, problem = self.champion.directory, self.champion.problem
+
+        def make() -> ModelServer:
+            if directory is None:
+                raise ConfigError(problem)
+            return self._make(directory)
+
+        signature = directory.signature if directory else self.signature
+        return wiring.ServableChampion(signature=signature, make=make, policy=self.policy)
+
+    def _make(self, directory: ModelDirectory) -> ModelServer:
+        return wiring.make_server(
+            directory, self.policy, sandbox=self.request.sandbox, session=self.tag, tell=self.tell
+        )
+
+    # (4) The end.
+
+    def finish(self, suites: Mapping[str, SuiteResult]) -> Verdict:
+        """Judge, write the files, publish. What can not be written or published is kept as `problem`."""
+        now = datetime.now(UTC)
+        evidence = self._evidence(suites, now)
+        self.verdict = assess(self.judged_policy, replace(evidence, complete=True), now)
+        reasons = tuple(str(reason) for reason in self.verdict.reasons)
+        self.evidence = replace(evidence, verdict=VerdictFacts(outcome=str(self.verdict.outcome), reasons=reasons))
+        try:
+            write_files(self.evidence, self.work)
+            if self.request.publish:
+                self._publish(self.evidence)
+            install_files(self.work, self.output)
+        except MlgateError as error:
+            self.problem = error
+        except OSError as error:
+            self.problem = MlgateError(f"the run's files can not be written ({error.strerror or error})")
+        return self.verdict
+
+    def _publish(self, evidence: Evidence) -> None:
+        if not self.writes_tags:
+            return
+        self.run_id = publish(self.registry, self.version, evidence, self.work)
+
+    def abort(self) -> None:
+        """Leave nothing that reads like a verdict of this run."""
+        if getattr(self, "version", None) is not None and self.writes_tags and self._status_before is not None:
+            with suppress(MlgateError):
+                self.registry.set_tags(self.version, {tags.STATUS: self._status_before})
+
+    def close(self) -> None:
+        """Stop the server, then the watchdog, and remove the working folder. May be called twice."""
+        while self._closing:
+            with suppress(MlgateError):
+                self._closing.pop()()
+
+    def _evidence(self, suites: Mapping[str, SuiteResult], now: datetime) -> Evidence:
+        server = self._environment.server if self._environment else None
+        return Evidence(
+            subject=Subject(
+                uri=self.version.uri,
+                name=self.version.name,
+                version=self.version.version,
+                model_id=self.version.model_id,
+                source_run_id=self.version.source_run_id,
+                artifact_digest=self.directory.digest,
+                files=self.directory.files,
+            ),
+            image=server.image if server else None,
+            sandbox=server.sandbox if server else None,
+            champion=self.champion.facts() if self.champion else None,
+            data=DataFacts(source=self.data.source, digest=self.data.digest, rows=len(self.data))
+            if self.data
+            else None,
+            policy=PolicyFacts(digest=self.policy.digest, text=self.policy.text),
+            seed=self.seed,
+            complete=not self.partial,
+            started_at=format_time(self.started),
+            finished_at=format_time(now),
+            suites=suites,
+            verdict=VerdictFacts(outcome="inconclusive", reasons=()),
+            tool=ToolFacts(mlgate=_version("mlgate"), python=platform.python_version(), packages=_packages()),
+            ci={name: os.environ[name] for name in _CI_VARIABLES if name in os.environ},
+        )
+
+
+def _packages() -> dict[str, str]:
+    found = {name: _version(name) for name in _PACKAGES}
+    return {name: text for name, text in found.items() if text != "unknown"}
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "unknown"

@@ -1,0 +1,82 @@
+"""What a gate run prints: the header, the table of checks, and the verdict last."""
+
+from typing import Any
+
+from mlgate.evidence import CheckResult, Evidence, Outcome
+from mlgate.publication import measured_text
+from mlgate.quantities import format_number
+from pytest_mlgate.session import GateSession
+
+_COLOUR = {
+    Outcome.PASSED: {"green": True},
+    Outcome.FAILED: {"red": True, "bold": True},
+    Outcome.ERRORED: {"red": True},
+    Outcome.INCONCLUSIVE: {"yellow": True},
+    Outcome.SKIPPED: {"yellow": True},
+}
+_VERDICT_COLOUR = {"passed": {"green": True}, "failed": {"red": True}, "inconclusive": {"yellow": True}}
+
+
+def header(session: GateSession) -> list[str]:
+    """Return the lines that say what is tested, against what, by which policy."""
+    if not hasattr(session, "directory"):
+        return []
+    champion = session.champion.version.uri if session.champion else "none"
+    where = session.policy.path or "built in"
+    lines = [
+        f"mlgate: {session.version.uri} {session.directory.digest[:19]}…, champion {champion}",
+        f"mlgate: policy {where} {session.policy.digest[:19]}…, sandbox {session.request.sandbox}, seed {session.seed}",
+    ]
+    if session.request.sandbox == "process":
+        lines.append("mlgate: NOT ISOLATED: the model runs as a plain process of this machine")
+    if session.partial:
+        lines.append(f"mlgate: PARTIAL: only {', '.join(session.suites)}; writes no tags, admits nothing")
+    return lines
+
+
+def write(reporter: Any, session: GateSession) -> None:
+    """Print the table and the verdict; the important line comes last."""
+    evidence = session.evidence
+    if evidence is None or session.verdict is None:
+        return
+    reporter.section("mlgate")
+    for check in sorted(evidence.checks(), key=lambda result: -result.outcome.badness):
+        reporter.write(f"{check.outcome:<13}", **_COLOUR[check.outcome])
+        reporter.write_line(f"{check.key:<38} {_numbers(check)}".rstrip())
+        if check.outcome is not Outcome.PASSED:
+            reporter.write_line(f"{'':13}{check.finding.reason}")
+            if check.finding.advice:
+                reporter.write_line(f"{'':13}→ {check.finding.advice}")
+            if "example" in check.finding.details:
+                reporter.write_line(f"{'':13}example: {check.finding.details['example']}"[:400])
+    reporter.write_line("")
+    if session.problem is not None:
+        reporter.write_line(f"mlgate: {session.problem}", red=True, bold=True)
+    else:
+        reporter.write_line(f"report: {session.output / 'report.html'}")
+    if session.run_id is not None:
+        reporter.write_line(f"MLflow: {session.registry.run_url(session.run_id) or f'run {session.run_id}'}")
+    reporter.write_line(_verdict_line(session, evidence), bold=True, **_VERDICT_COLOUR[str(session.verdict.outcome)])
+
+
+def _numbers(check: CheckResult) -> str:
+    finding = check.finding
+    if finding.measured is None:
+        return ""
+    parts = [measured_text(finding.measured, finding.unit)]
+    if finding.limit is not None:
+        parts.append(f"limit {measured_text(finding.limit, finding.unit)}")
+    if finding.n is not None:
+        parts.append(f"n = {format_number(finding.n)}")
+    return ", ".join(parts)
+
+
+def _verdict_line(session: GateSession, evidence: Evidence) -> str:
+    verdict = session.verdict
+    words = ["PARTIAL"] if session.partial else []
+    if evidence.sandbox is not None and evidence.sandbox.kind == "process":
+        words.append("NOT ISOLATED")
+    words.append("unsigned")
+    summary = verdict.summary if verdict else ""
+    outcome = verdict.outcome if verdict else "none"
+    return f"{evidence.subject.uri}: {outcome} ({', '.join(words)}): {summary}"

@@ -1,0 +1,180 @@
+"""Wiring: which registry, which builder and which sandbox a run uses. The only place that puts adapters together."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlgate.artifacts.directory import ModelDirectory
+from mlgate.artifacts.signature import Signature
+from mlgate.errors import InstallError, ServerError
+from mlgate.policy import Policy
+from mlgate.sandbox.interface import ModelServer, ServerLimits
+from mlgate.scoring.client import ScoringClient
+
+if TYPE_CHECKING:
+    from mlgate.registry.interface import ModelRegistry
+    from mlgate.sandbox.session import SessionTag
+
+# Cold start has limits of its own; this is only the point where waiting for a server ends. The longest load seen in
+# the field is a 13 GB model at 40 s from a local disk.
+READY_TIMEOUT_S = 120.0
+# The client waits a little longer than the server's own limit, so that the server's 504 is seen as what it is.
+CLIENT_GRACE_S = 2.0
+
+Tell = Callable[[str], None]
+Close = Callable[[], object]
+
+
+def open_registry() -> "ModelRegistry":
+    """Return the registry of `MLFLOW_TRACKING_URI` and `MLFLOW_REGISTRY_URI`, or MLflow's default."""
+    from mlgate.registry.mlflow import MlflowRegistry  # noqa: PLC0415  (loading the plugin must stay free)
+
+    return MlflowRegistry()
+
+
+def limits_of(policy: Policy) -> ServerLimits:
+    """Return what the policy's runtime allows a server."""
+    runtime = policy.values.runtime
+    return ServerLimits(
+        cpus=runtime.cpus,
+        memory=runtime.memory,
+        ready_timeout_s=READY_TIMEOUT_S,
+        request_timeout_s=runtime.request_timeout,
+        env=runtime.env,
+    )
+
+
+def make_server(
+    directory: ModelDirectory, policy: Policy, *, sandbox: str, session: "SessionTag", tell: Tell
+) -> ModelServer:
+    """Build the environment of a model version and return its server, not started.
+
+    Raises:
+        InstallError: The version's requirements can not be installed.
+        EngineError: The engine or the package index is at fault.
+    """
+    from mlgate.images.recipe import recipe_for, server_identity  # noqa: PLC0415
+
+    runtime = policy.values.runtime
+    if directory.conda_only:
+        raise InstallError(
+            "the version has a conda.yaml and no requirements.txt",
+            hint="log it again with pip_requirements; conda environments are not built",
+        )
+    recipe = recipe_for(
+        requirements=directory.requirements,
+        python_version=directory.python_version,
+        flavors=tuple(directory.mlmodel.flavors),
+        base_image=runtime.base_image,
+        platform=runtime.platform,
+        apt=runtime.apt,
+        server=server_identity(),
+    )
+    if sandbox == "process":
+        from mlgate.images.environment import EnvironmentBuilder  # noqa: PLC0415
+        from mlgate.sandbox.process import ProcessServer  # noqa: PLC0415
+
+        environment = EnvironmentBuilder().build(recipe, on_progress=tell)
+        return ProcessServer(environment, directory.path, limits_of(policy))
+    from mlgate.images.docker import ImageBuilder  # noqa: PLC0415
+    from mlgate.sandbox.container import ContainerServer  # noqa: PLC0415
+    from mlgate.sandbox.engine import connect  # noqa: PLC0415
+
+    engine = connect()
+    image = ImageBuilder(engine, session=session).build(recipe, on_progress=tell)
+    return ContainerServer(engine, image, directory.path, limits_of(policy), session)
+
+
+def client_for(server: ModelServer, policy: Policy) -> ScoringClient:
+    """Return a client whose patience fits the server's own limit."""
+    return ScoringClient(server, timeout_s=policy.values.runtime.request_timeout + CLIENT_GRACE_S)
+
+
+@dataclass(kw_only=True)
+class TestedEnvironment:
+    """What came of building and starting the version under test.
+
+    Attributes:
+        requirements: What the version asked for.
+        server: The running server; `None` where there is a problem.
+        install_problem: Why it could not be installed.
+        load_problem: Why the server did not become ready.
+    """
+
+    requirements: Sequence[str]
+    server: ModelServer | None = None
+    install_problem: InstallError | None = None
+    load_problem: ServerError | None = None
+
+    @property
+    def pins(self) -> Sequence[str]:
+        """What was installed."""
+        return self.server.image.pins if self.server is not None else ()
+
+    @property
+    def serves(self) -> bool:
+        """Whether there is a server to ask."""
+        return self.install_problem is None and self.load_problem is None
+
+    @property
+    def problem(self) -> str:
+        """Why there is no server; empty where there is one."""
+        found = self.install_problem or self.load_problem
+        return found.message if found else ""
+
+
+def open_environment(make: Callable[[], ModelServer], requirements: Sequence[str]) -> TestedEnvironment:
+    """Build and start; a version that can not be installed or loaded is a finding and no exception.
+
+    Raises:
+        EngineError: The engine or the package index is at fault.
+    """
+    try:
+        server = make()
+    except InstallError as error:
+        return TestedEnvironment(requirements=requirements, install_problem=error)
+    try:
+        server.start()
+    except ServerError as error:
+        server.stop()
+        return TestedEnvironment(requirements=requirements, server=server, load_problem=error)
+    return TestedEnvironment(requirements=requirements, server=server)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServableChampion:
+    """The champion, served only while a suite compares with it."""
+
+    signature: Signature
+    make: Callable[[], ModelServer]
+    policy: Policy
+
+    @contextmanager
+    def serving(self) -> Iterator[ScoringClient]:
+        """Serve it for the length of the block; see `mlgate.sandbox.interface.Champion`."""
+        server = self.make()
+        try:
+            server.start()
+            client = client_for(server, self.policy)
+            yield client
+            client.close()
+        finally:
+            server.stop()
+
+
+def guard(session: "SessionTag", work: Path, *, sandbox: str) -> Close:
+    """Have everything of this run removed when this process ends, however it ends; return what ends the guard.
+
+    Containers of earlier runs whose owner is dead are removed now.
+    """
+    from mlgate.sandbox.watchdog import Watchdog, sweep  # noqa: PLC0415
+
+    if sandbox == "container":
+        from mlgate.sandbox.engine import connect  # noqa: PLC0415
+
+        engine = connect()
+        sweep(engine)
+        engine.close()
+    return Watchdog.start(session, work).close

@@ -1,0 +1,1 @@
+"""The acceptance suites. Collected by import name; their fixtures arrive from the plugin."""

@@ -1,0 +1,61 @@
+"""Findings in few words, and what an answer is guilty of."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from mlgate.artifacts.signature import Schema
+from mlgate.evidence import Cause, Finding, Outcome
+from mlgate.scoring.answers import Answer, NotAPrediction, first_bad_row, nonconformities
+
+
+def passed(reason: str, **facts: Any) -> Finding:
+    """The claim holds."""
+    return Finding(outcome=Outcome.PASSED, reason=reason, **facts)
+
+
+def failed(reason: str, *, cause: Cause = Cause.MODEL, **facts: Any) -> Finding:
+    """The claim does not hold."""
+    return Finding(outcome=Outcome.FAILED, reason=reason, cause=cause, **facts)
+
+
+def inconclusive(reason: str, *, cause: Cause = Cause.MODEL, **facts: Any) -> Finding:
+    """There is not enough to say."""
+    return Finding(outcome=Outcome.INCONCLUSIVE, reason=reason, cause=cause, **facts)
+
+
+def errored(reason: str, *, cause: Cause = Cause.HARNESS, **facts: Any) -> Finding:
+    """We could not measure."""
+    return Finding(outcome=Outcome.ERRORED, reason=reason, cause=cause, **facts)
+
+
+def problem_of(answer: Answer, outputs: Schema | None, *, rows: int) -> str | None:
+    """Return what is wrong with *answer* to a valid request of *rows* rows, or `None`."""
+    if answer.problem == "timeout" or answer.status == 504:
+        return f"hangs: no answer within {answer.elapsed_s:.1f} s"
+    if answer.problem == "connection":
+        return "the server died"
+    if answer.crashed:
+        return f"raises: {answer.error_text()}"
+    try:
+        predictions = answer.rows()
+    except NotAPrediction as error:
+        return str(error)
+    problems = nonconformities(predictions, outputs, expected_rows=rows)
+    return problems[0] if problems else None
+
+
+def suspect_row(answer: Answer, outputs: Schema | None) -> int | None:
+    """Return the row that an otherwise readable answer is wrong in, or `None` where the answer does not say."""
+    try:
+        bad = first_bad_row(answer.rows(), outputs)
+    except NotAPrediction:
+        return None
+    return bad[0] if bad else None
+
+
+def rows_or_none(answer: Answer) -> Sequence[Any] | None:
+    """Return the predictions, or `None` where the answer holds none."""
+    try:
+        return answer.rows()
+    except NotAPrediction:
+        return None

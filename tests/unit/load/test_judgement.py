@@ -1,0 +1,337 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from mlgate.evidence import Cause, Outcome, canonical_digest
+from mlgate.load.judgement import (
+    Bounds,
+    _burst_effects,
+    judge_error_rate,
+    judge_percentile,
+    judge_rate,
+    not_judged,
+    unhealthy,
+)
+from mlgate.load.samples import CONNECTION, STATUS, Health, Samples
+from mlgate.load.schedule import constant
+from mlgate.statistics.proportions import design_effect, requests_needed
+from mlgate.statistics.quantiles import quantile_interval
+
+PASSED, FAILED, INCONCLUSIVE = Outcome.PASSED, Outcome.FAILED, Outcome.INCONCLUSIVE
+
+
+def run(n, *, rate=100.0, over=(), response_ms=10.0, slow_ms=400.0):
+    """Return *n* good answers after *response_ms*; those whose index is in *over* took *slow_ms*."""
+    samples = Samples.unsent(np.arange(n) / rate)
+    times = np.full(n, response_ms) if np.isscalar(response_ms) else np.array(response_ms, float)
+    times[list(over)] = slow_ms
+    samples.sent_s[:] = samples.intended_s
+    samples.done_s[:] = samples.intended_s + times / 1000
+    samples.status[:], samples.error[:] = 200, ""
+    return samples
+
+
+def spread(count, n):
+    """Return *count* indices, as evenly among *n* as they go."""
+    return np.linspace(0, n - 1, count).astype(int).tolist()
+
+
+def erring(samples, indices, *, code=STATUS, status=500):
+    """Turn the answers at *indices* into errors."""
+    samples.error[list(indices)], samples.status[list(indices)] = code, status
+    return samples
+
+
+# The least n with P(binomial(n, 1 %) <= k) <= 5 %, by scipy.stats.binom: 299, 1 049, 2 902, 6 323 for k = 0, 5, 20, 50.
+@pytest.mark.parametrize(
+    ("n", "q", "over", "outcome"),
+    [
+        (299, 0.99, 0, PASSED),
+        (298, 0.99, 0, INCONCLUSIVE),
+        (1049, 0.99, 5, PASSED),
+        (1048, 0.99, 5, INCONCLUSIVE),
+        (2902, 0.99, 20, PASSED),
+        (2901, 0.99, 20, INCONCLUSIVE),
+        (6323, 0.99, 50, PASSED),
+        (6322, 0.99, 50, INCONCLUSIVE),
+        (6000, 0.99, 47, PASSED),
+        (6000, 0.99, 48, INCONCLUSIVE),
+        (6000, 0.99, 60, INCONCLUSIVE),
+        (6000, 0.99, 90, FAILED),
+        (600, 0.95, 20, PASSED),
+        (600, 0.95, 22, INCONCLUSIVE),
+        (600, 0.95, 45, FAILED),
+        (1, 0.95, 1, INCONCLUSIVE),
+    ],
+)
+def test_the_share_over_the_limit_decides(n, q, over, outcome):
+    """Up to the allowed number passes, one more does not, and far more fails."""
+    finding = judge_percentile(run(n, over=spread(over, n)), q=q, limit_ms=250, confidence=0.95)
+    assert finding.outcome is outcome
+    assert finding.n == n
+    assert (finding.cause is None) == (outcome is PASSED)
+    assert finding.details["violations"] == over
+
+
+@given(st.integers(20, 3000), st.sampled_from([0.9, 0.95, 0.99]), st.data())
+@settings(max_examples=50, deadline=None)
+def test_the_decision_is_the_exact_binomial_test(n, q, data):
+    """Without bursts: passed iff that few are improbable at the limit, failed iff that many are (scipy's binomtest)."""
+    over = data.draw(st.integers(0, min(n, round(3 * (1 - q) * n) + 2)))
+    # All in one block, so that no design effect can be computed.
+    bounds = Bounds.of(np.arange(n) < over, np.zeros(n), limit_share=1 - q, confidence=0.95)
+    few = stats.binomtest(over, n, 1 - q, alternative="less").pvalue <= 0.05
+    many = stats.binomtest(over, n, 1 - q, alternative="greater").pvalue < 0.05
+    assert bounds.outcome is (PASSED if few else FAILED if many else INCONCLUSIVE)
+
+
+def test_the_reason_says_how_many_may_and_how_many_did():
+    """A person reads the limit, the number allowed, the confidence and the number seen."""
+    finding = judge_percentile(run(6000, over=spread(12, 6000)), q=0.99, limit_ms=250, confidence=0.95)
+    assert finding.reason == "p99 ≤ 250 ms: 47 of 6 000 may exceed at 95 % confidence; 12 did; p99 is 10.0 ms"
+    assert finding.details["allowed"] == 47
+    assert finding.details["n_eff"] == 6000
+    assert finding.details["design_effect"] == 1
+
+
+def test_the_interval_is_that_of_the_order_statistics():
+    """Measured and bounds agree with the independent implementation in mlgate.statistics, and with the decision."""
+    times = np.random.default_rng(3).lognormal(4, 0.5, 6000)
+    expected = quantile_interval(times, 0.99, 0.95)
+    finding = judge_percentile(run(6000, response_ms=times), q=0.99, limit_ms=expected.upper * 1.0001, confidence=0.95)
+    assert finding.details["design_effect"] == 1
+    assert finding.interval == pytest.approx((expected.lower, expected.upper))
+    assert finding.measured == pytest.approx(expected.estimate, rel=0.02)
+    assert finding.outcome is PASSED
+    below = judge_percentile(run(6000, response_ms=times), q=0.99, limit_ms=expected.upper * 0.9999, confidence=0.95)
+    assert below.outcome is INCONCLUSIVE
+
+
+def test_a_burst_says_less_than_as_many_scattered_requests():
+    """40 slow requests over the whole minute pass; 40 within one second are one event, and not enough to say."""
+    scattered = judge_percentile(run(6000, over=spread(40, 6000)), q=0.99, limit_ms=250, confidence=0.95)
+    burst = judge_percentile(run(6000, over=range(3000, 3040)), q=0.99, limit_ms=250, confidence=0.95)
+    assert scattered.outcome is PASSED
+    assert burst.outcome is INCONCLUSIVE
+    assert burst.details["design_effect"] > 30
+    assert "in bursts" in burst.reason
+
+
+def test_a_burst_is_not_diluted_by_more_violations():
+    """13 in one second are not enough to say; five more elsewhere would lower the design effect, and still do not pass."""
+    burst = list(range(3000, 3013))
+    for over in (burst, [*burst, 0, 1000, 2000, 4000, 5000]):
+        finding = judge_percentile(run(6000, over=over), q=0.99, limit_ms=250, confidence=0.95)
+        assert finding.outcome is INCONCLUSIVE
+
+
+@given(st.lists(st.integers(0, 8), min_size=2, max_size=20), st.integers(8, 30))
+def test_the_effect_of_a_burst_is_the_design_effect_of_its_violations_alone(counts, size):
+    """The effects of all prefixes at once equal the one-by-one computation."""
+    ordered = np.sort(np.array(counts, float))[::-1]
+    blocks = np.repeat(np.arange(len(counts)), size)
+    for j, effect in enumerate(_burst_effects(ordered, np.full(len(counts), size)), start=1):
+        alone = np.concatenate([np.arange(size) < (count if i < j else 0) for i, count in enumerate(ordered)])
+        assert effect == pytest.approx(design_effect(alone, blocks))
+
+
+@given(
+    blocks=st.integers(2, 25),
+    size=st.integers(5, 40),
+    share=st.sampled_from([0.01, 0.05, 0.1]),
+    data=st.data(),
+)
+@settings(max_examples=300, deadline=None)
+def test_another_violation_never_turns_a_refusal_into_a_pass(blocks, size, share, data):
+    """Whatever the bursts: one more request over the limit leaves a run that did not pass not passed."""
+    n = blocks * size
+    intended_s = np.repeat(np.arange(blocks), size) + np.tile(np.arange(size) / size, blocks)
+    violating = np.zeros(n, bool)
+    violating[data.draw(st.lists(st.integers(0, n - 1), max_size=int(n * share) + 2))] = True
+    start, length = data.draw(st.integers(0, n - 1)), data.draw(st.integers(0, size))
+    violating[start : start + length] = True
+    before = Bounds.of(violating, intended_s, limit_share=share, confidence=0.95).outcome
+    violating[data.draw(st.integers(0, n - 1))] = True
+    after = Bounds.of(violating, intended_s, limit_share=share, confidence=0.95).outcome
+    assert before is PASSED or after is not PASSED
+
+
+def test_an_error_counts_as_over_every_limit():
+    """180 fast answers of 500 among 6 000 fail a p99, and the percentile has no value among them."""
+    samples = erring(run(6000), spread(180, 6000))
+    finding = judge_percentile(samples, q=0.99, limit_ms=250, confidence=0.95)
+    assert finding.outcome is FAILED
+    assert finding.measured is None
+    assert finding.interval is None
+    assert finding.cause is Cause.MODEL
+    assert "180 of them without a good answer" in finding.reason
+
+
+def test_too_few_requests_name_the_number_needed():
+    """100 clean requests can not claim a p99; 299 can, and the advice says so."""
+    finding = judge_percentile(run(100), q=0.99, limit_ms=250, confidence=0.95)
+    assert finding.outcome is INCONCLUSIVE
+    assert finding.cause is Cause.HARNESS
+    assert finding.advice.startswith("about 299 requests would pass")
+    assert requests_needed(0.01, 0.95) == 299
+
+
+def test_needed_requests_would_pass():
+    """At the advised n and the same share of violations the exact test is at its 5 %, give or take a whole violation."""
+    bounds = Bounds.of(np.arange(600) % 150 == 0, np.arange(600) / 100, limit_share=0.01, confidence=0.95)
+    assert bounds.outcome is INCONCLUSIVE
+    needed = bounds.requests_needed
+    share = bounds.violations / bounds.n
+    assert stats.binomtest(round(share * needed), needed, 0.01, alternative="less").pvalue == pytest.approx(
+        0.05, abs=0.01
+    )
+    hopeless = Bounds.of(np.arange(600) % 90 == 0, np.arange(600) / 100, limit_share=0.01, confidence=0.95)
+    assert hopeless.requests_needed is None
+
+
+def test_the_findings_fit_into_evidence():
+    """Findings with infinities, histograms and numpy numbers are canonical JSON."""
+    samples = erring(run(600), [1, 2, 3], code=CONNECTION, status=0)
+    samples.done_s[1] = np.nan
+    for finding in (
+        judge_percentile(samples, q=0.99, limit_ms=250, confidence=0.95),
+        judge_percentile(erring(run(5), range(5), status=0), q=0.99, limit_ms=250, confidence=0.95),
+        judge_error_rate(samples, limit_share=0.05, confidence=0.95),
+        judge_rate(samples, rate=100),
+    ):
+        assert canonical_digest([finding.details, finding.measured, finding.interval])
+
+
+@pytest.mark.parametrize(
+    ("n", "errors", "outcome"),
+    [(598, 0, PASSED), (597, 0, INCONCLUSIVE), (6000, 20, PASSED), (6000, 30, INCONCLUSIVE), (6000, 60, FAILED)],
+)
+def test_the_error_rate_is_judged_by_its_bound(n, errors, outcome):
+    """0.5 % needs 598 clean requests at 95 %; twice the limit fails."""
+    finding = judge_error_rate(erring(run(n), spread(errors, n)), limit_share=0.005, confidence=0.95)
+    assert finding.outcome is outcome
+    assert finding.measured == pytest.approx(errors / n)
+    assert finding.interval[0] <= finding.measured <= finding.interval[1]
+    assert finding.unit == "share"
+
+
+def test_who_erred_is_said():
+    """Answers of 500 are the model's; connections that break are the server's."""
+    by_model = judge_error_rate(erring(run(600), range(60)), limit_share=0.01, confidence=0.95)
+    by_server = judge_error_rate(
+        erring(run(600), range(60), code=CONNECTION, status=0), limit_share=0.01, confidence=0.95
+    )
+    assert (by_model.cause, by_server.cause) == (Cause.MODEL, Cause.SERVER)
+    assert by_model.details["statuses"] == {"500": 60}
+    assert by_server.details["errors"] == {"connection": 60}
+
+
+def test_what_counts_as_an_error_can_be_said():
+    """With a classifier of its own a suite may count, say, only status 503."""
+    samples = erring(erring(run(600), range(60)), range(60, 63), status=503)
+    finding = judge_error_rate(samples, limit_share=0.05, confidence=0.95, classify=lambda these: these.status == 503)
+    assert finding.outcome is PASSED
+    assert finding.measured == pytest.approx(3 / 600)
+
+
+def queue(n, rate, service_s, *, stall=None):
+    """Return samples of a server that answers one request at a time; *stall* is (from, seconds)."""
+    samples = run(n, rate=rate)
+    free_s = 0.0
+    for index, intended_s in enumerate(samples.intended_s):
+        start = max(free_s, intended_s)
+        if stall and stall[0] <= start < stall[0] + stall[1]:
+            start = stall[0] + stall[1]
+        free_s = start + service_s
+        samples.done_s[index] = free_s
+    return samples
+
+
+@pytest.mark.parametrize(
+    ("samples", "outcome"),
+    [
+        (queue(6000, 100, 0.005), PASSED),
+        (queue(6000, 100, 0.0095), PASSED),
+        (queue(6000, 100, 0.005, stall=(20, 2)), PASSED),
+        (queue(6000, 100, 0.0103), FAILED),
+        (queue(6000, 100, 0.03), FAILED),
+        (queue(300, 100, 0.03), FAILED),
+        (queue(600, 20, 0.04), PASSED),
+        (queue(600, 20, 0.055), FAILED),
+        (queue(10, 1, 0.2), PASSED),
+        (run(6000, response_ms=900.0), PASSED),
+        (erring(run(6000), range(6000)), PASSED),
+        (erring(run(6000), range(3000), code=CONNECTION, status=0), FAILED),
+    ],
+)
+def test_a_server_carries_the_rate_or_its_backlog_grows(samples, outcome):
+    """A stall that is caught up with and slow answers pass; 3 % overload does not; an error is an answer."""
+    rate = 1 / (samples.intended_s[1] - samples.intended_s[0])
+    finding = judge_rate(samples, rate=round(float(rate), 6))
+    assert finding.outcome is outcome, finding.reason
+    assert (finding.cause is None) == (outcome is PASSED)
+    assert finding.unit == "1/s"
+
+
+def test_the_carried_rate_is_measured():
+    """A server that takes 30 ms a request, one at a time, carries 33/s of 100/s."""
+    finding = judge_rate(queue(6000, 100, 0.03), rate=100)
+    assert finding.measured == pytest.approx(33.3, abs=1)
+    assert "backlog growing" in finding.reason
+
+
+@pytest.mark.parametrize("judge", ["percentile", "error_rate", "rate"])
+def test_a_run_without_samples_never_passes(judge):
+    """Nothing measured is errored."""
+    empty = run(0)
+    finding = {
+        "percentile": lambda: judge_percentile(empty, q=0.99, limit_ms=250, confidence=0.95),
+        "error_rate": lambda: judge_error_rate(empty, limit_share=0.01, confidence=0.95),
+        "rate": lambda: judge_rate(empty, rate=100),
+    }[judge]()
+    assert finding.outcome is Outcome.ERRORED
+    assert finding.cause is Cause.HARNESS
+
+
+HEALTHY = Health(offered_rate=100, achieved_rate=100, send_lag_p99_ms=1.2, dropped=0, cpu_share=0.04)
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({}, None),
+        ({"send_lag_p99_ms": 10.0}, None),
+        ({"send_lag_p99_ms": 10.1}, "late"),
+        ({"achieved_rate": 98.9, "dropped": 11}, "dropped"),
+        ({"achieved_rate": 99.1}, None),
+    ],
+)
+def test_a_generator_that_lags_or_drops_is_unhealthy(change, word):
+    """Beyond 10 % of the tightest limit, or below 99 % of the sends, nothing is judged."""
+    reason = unhealthy(run(1000), replace(HEALTHY, **change), 100)
+    assert (reason is None) if word is None else (word in reason)
+
+
+def test_an_unhealthy_run_is_inconclusive_and_says_what_to_change():
+    """The harness is the cause, and the advice names the remedy."""
+    late = constant(100, 10).sends_s
+    samples = run(1000)
+    samples.sent_s[:] = late + 0.05
+    health = Health.of(samples, rate=100, duration_s=10, cpu_share=0.97)
+    finding = not_judged(unhealthy(samples, health, 250))
+    assert finding.outcome is INCONCLUSIVE
+    assert finding.cause is Cause.HARNESS
+    assert finding.advice == "free a core for the generator and run again"
+    assert "50 ms late" in finding.reason
+
+
+def test_requests_that_never_left_are_unhealthy_whatever_the_health_says():
+    """The samples outvote the summary."""
+    samples = run(1000)
+    samples.sent_s[:20] = np.nan
+    assert unhealthy(samples, HEALTHY, 250) is not None
+    assert unhealthy(Samples.unsent(np.arange(5.0)), HEALTHY, 250).startswith("no request was sent")

@@ -1,0 +1,98 @@
+"""Whatever the evidence holds, every report comes out, below its size and well formed."""
+
+import xml.etree.ElementTree as ET
+from dataclasses import replace
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mlgate.evidence import Cause, CheckResult, Evidence, Finding, Outcome, SuiteResult, VerdictFacts
+from mlgate.report.html import MAX_BYTES as MAX_HTML
+from mlgate.report.html import render_html
+from mlgate.report.junit import render_junit
+from mlgate.report.markdown import MAX_BYTES as MAX_MARKDOWN
+from mlgate.report.markdown import render_markdown
+from mlgate.report.measurements import PHASES, SHOWN
+
+text = st.text(st.characters(), max_size=40)
+name_text = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+number = st.floats(allow_nan=False, allow_infinity=False) | st.integers(-10, 10)
+leaf = st.none() | st.booleans() | number | st.just("nan") | text
+anything = st.recursive(
+    leaf, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(text, inner, max_size=3), max_leaves=8
+)
+estimate = st.dictionaries(st.sampled_from(["value", "lower", "upper"]), leaf)
+shaped = st.fixed_dictionaries(
+    {},
+    optional={
+        "challenger": estimate,
+        "champion": estimate,
+        "difference": estimate,
+        "margin": leaf,
+        "times_s": st.lists(leaf, max_size=5),
+        "phases": st.dictionaries(st.sampled_from(list(PHASES)) | text, leaf, max_size=5),
+        "percentiles": st.dictionaries(st.sampled_from(["p50", "p95", "response", "service_ms"]), leaf | estimate),
+        "histogram": st.fixed_dictionaries(
+            {
+                "edges_ms": st.lists(st.floats(1e-300, 1e300), max_size=5, unique=True).map(sorted),
+                "counts": st.lists(st.integers(0, 5), max_size=4),
+            }
+        ),
+        "advisory": st.booleans(),
+    },
+)
+details = shaped | st.dictionaries(st.sampled_from(sorted(SHOWN)) | text, anything, max_size=5)
+finding = st.builds(
+    Finding,
+    outcome=st.sampled_from(Outcome),
+    reason=text,
+    cause=st.none() | st.sampled_from(Cause),
+    measured=st.none() | number,
+    limit=st.none() | number,
+    unit=st.sampled_from(["ms", "s", "share", "bytes", "1/s", ""]) | text,
+    n=st.none() | st.integers(0, 2**53 - 1),
+    interval=st.none() | st.tuples(number, number),
+    confidence=st.none() | st.floats(0, 1),
+    advice=text,
+    details=details,
+)
+check = st.builds(
+    CheckResult,
+    id=st.sampled_from(["accuracy.regression", "load.p95_latency", "cold_start.ready"]) | name_text,
+    params=st.dictionaries(name_text, text, max_size=2),
+    finding=finding,
+)
+suite = st.builds(SuiteResult, duration_s=st.floats(0, 1e6), checks=st.lists(check, max_size=4).map(tuple))
+suites = st.dictionaries(st.sampled_from(["accuracy", "load", "cold_start"]) | name_text, suite, max_size=4)
+verdict = st.builds(
+    VerdictFacts,
+    outcome=st.sampled_from(["passed", "failed", "inconclusive"]) | text,
+    reasons=st.lists(text, max_size=3).map(tuple),
+)
+
+
+@pytest.mark.parametrize("name", ["good", "empty"])
+@settings(
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+@given(suites=suites, verdict=verdict, marks=st.tuples(text, st.booleans()))
+def test_any_evidence_renders_in_every_form(examples, name, suites, verdict, marks):
+    """No finding, however odd, keeps a run from being reported."""
+    base, (uri, complete) = examples[name](), marks
+    evidence = replace(base, suites=suites, verdict=verdict, complete=complete, subject=replace(base.subject, uri=uri))
+    page = render_html(evidence)
+    assert len(page.encode()) < MAX_HTML
+    assert "nan%" not in page
+    assert "inf%" not in page
+    assert len(render_markdown(evidence).encode()) < MAX_MARKDOWN
+    names = [case.get("name") for case in ET.fromstring(render_junit(evidence)).iter("testcase")]
+    assert len(names) == len(set(names))
+
+
+def test_reports_are_the_same_after_a_round_trip(example):
+    """What the gate reads back shows what was written."""
+    again = Evidence.from_bytes(example.canonical())
+    assert render_html(again) == render_html(example)
+    assert render_markdown(again) == render_markdown(example)
+    assert render_junit(again) == render_junit(example)
