@@ -12,10 +12,9 @@ import rfc8785
 
 from mlgate.check_id import format_check_id
 from mlgate.errors import EvidenceError
+from mlgate.typed_json import MAX_INTEGER, finite, read_number, typed
 
 FORMAT = "mlgate-evidence/1"
-# RFC 8785 numbers are IEEE doubles: an integer from here on would come back as another one.
-MAX_INTEGER = 2**53 - 1
 
 
 class Outcome(StrEnum):
@@ -68,8 +67,10 @@ def jsonable(value: object) -> Any:
             return value.hex()
         case Mapping():
             return {jsonable(str(key)): jsonable(inner) for key, inner in value.items()}
-        case list() | tuple() | set() | frozenset():
+        case list() | tuple():
             return [jsonable(inner) for inner in value]
+        case set() | frozenset():  # in an order that does not change from process to process
+            return sorted((jsonable(inner) for inner in value), key=repr)
         case _ if hasattr(value, "tolist"):  # numpy scalars and arrays
             return jsonable(value.tolist())
         case _:
@@ -108,11 +109,10 @@ class Finding:
 
     def __post_init__(self) -> None:
         for name in ("measured", "limit", "confidence"):
-            value = getattr(self, name)
-            if value is not None and not math.isfinite(value):
-                object.__setattr__(self, name, None)
-        if self.interval is not None and not all(math.isfinite(bound) for bound in self.interval):
-            object.__setattr__(self, "interval", None)
+            object.__setattr__(self, name, finite(getattr(self, name)))
+        if self.interval is not None:
+            lower, upper = map(finite, self.interval)
+            object.__setattr__(self, "interval", None if lower is None or upper is None else (lower, upper))
         object.__setattr__(self, "reason", jsonable(" ".join(self.reason.split())))
         object.__setattr__(self, "advice", jsonable(self.advice))
         object.__setattr__(self, "details", jsonable(self.details))
@@ -275,7 +275,7 @@ class Evidence:
         document = {name.name: _plain(getattr(self, name.name)) for name in fields(self) if name.name != "suites"}
         document["format"] = FORMAT
         document["suites"] = {
-            name: {
+            jsonable(name): {
                 "outcome": str(suite.outcome),
                 "duration_s": suite.duration_s,
                 "checks": [_check_to_json(check) for check in suite.checks],
@@ -302,8 +302,8 @@ class Evidence:
                 checks.
         """
         try:
-            document = json.loads(raw)
-        except ValueError as error:
+            document = json.loads(raw, parse_int=read_number, parse_float=read_number, parse_constant=read_number)
+        except (ValueError, RecursionError) as error:
             raise EvidenceError(f"evidence is not JSON ({error})") from error
         return cls.from_json(document)
 
@@ -314,32 +314,12 @@ class Evidence:
             found = document.get("format") if isinstance(document, dict) else type(document).__name__
             raise EvidenceError(f"evidence format is '{found}'; this mlgate reads {FORMAT}")
         try:
-            return cls._from_document({key: value for key, value in document.items() if key != "format"})
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            found = typed(_Document, {key: value for key, value in document.items() if key != "format"}, "evidence")
+            suites = {name: _suite_from_json(suite) for name, suite in found.suites.items()}
+        except (ValueError, RecursionError) as error:
             raise EvidenceError(f"evidence is malformed: {error}") from error
-
-    @classmethod
-    def _from_document(cls, document: dict[str, Any]) -> Self:
-        subject = dict(document.pop("subject"))
-        subject["files"] = tuple(FileEntry(**entry) for entry in subject["files"])
-        image = document.pop("image")
-        if image is not None:
-            image = ImageFacts(**{**image, "pins": tuple(image["pins"]), "apt": tuple(image["apt"])})
-        verdict = document.pop("verdict")
-        suites = {name: _suite_from_json(suite) for name, suite in document.pop("suites").items()}
-        parts = {name: document.pop(name) for name in ("sandbox", "champion", "data")}
-        return cls(
-            subject=Subject(**subject),
-            image=image,
-            sandbox=SandboxFacts(**parts["sandbox"]) if parts["sandbox"] else None,
-            champion=ChampionFacts(**parts["champion"]) if parts["champion"] else None,
-            data=DataFacts(**parts["data"]) if parts["data"] else None,
-            policy=PolicyFacts(**document.pop("policy")),
-            verdict=VerdictFacts(outcome=verdict["outcome"], reasons=tuple(verdict["reasons"])),
-            tool=ToolFacts(**document.pop("tool")),
-            suites=suites,
-            **document,
-        )
+        parts = {item.name: getattr(found, item.name) for item in fields(found)}
+        return cls(**{**parts, "suites": suites})
 
 
 def digest_of(raw: bytes) -> str:
@@ -369,32 +349,43 @@ def _check_to_json(check: CheckResult) -> dict[str, Any]:
     # The pinned format has no field for advice; it is the report's, so it travels among the details.
     if finding.advice:
         body["details"] = {**body["details"], "advice": finding.advice}
-    return {"id": check.id, "params": jsonable(check.params), **body}
+    return {"id": jsonable(check.id), "params": jsonable(check.params), **body}
 
 
-def _suite_from_json(suite: dict[str, Any]) -> SuiteResult:
-    result = SuiteResult(
-        duration_s=suite["duration_s"], checks=tuple(_check_from_json(check) for check in suite["checks"])
-    )
+def _suite_from_json(suite: "_Suite") -> SuiteResult:
+    result = SuiteResult(duration_s=suite.duration_s, checks=tuple(_check_from_json(check) for check in suite.checks))
     # Without this, an edited summary line could say "passed" over a failed check.
-    if suite["outcome"] != result.outcome:
-        raise ValueError(f"suite outcome '{suite['outcome']}' contradicts its checks ({result.outcome})")
+    if suite.outcome is not result.outcome:
+        raise ValueError(f"suite outcome '{suite.outcome}' contradicts its checks ({result.outcome})")
     return result
 
 
-def _check_from_json(check: dict[str, Any]) -> CheckResult:
-    body = dict(check)
-    details = dict(body.pop("details"))
-    cause, interval = body.pop("cause"), body.pop("interval")
+def _check_from_json(check: Mapping[str, Any]) -> CheckResult:
+    body = {"advice": "", **check}
+    details = body.get("details")
+    if isinstance(details, dict) and isinstance(details.get("advice"), str) and details["advice"]:
+        body["details"] = {key: value for key, value in details.items() if key != "advice"}
+        body["advice"] = details["advice"]
+    own = {name: body.pop(name, None) for name in ("id", "params")}
+    finding = typed(Finding, body, "check")
     return CheckResult(
-        id=body.pop("id"),
-        params=body.pop("params"),
-        finding=Finding(
-            outcome=Outcome(body.pop("outcome")),
-            cause=None if cause is None else Cause(cause),
-            interval=None if interval is None else (interval[0], interval[1]),
-            advice=details.pop("advice", ""),
-            details=details,
-            **body,
-        ),
+        id=typed(str, own["id"], "check.id"),
+        params=typed(Mapping[str, str], own["params"], "check.params"),
+        finding=finding,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Suite:
+    """A suite as the file has it: the summary line beside the checks."""
+
+    outcome: Outcome
+    duration_s: float
+    checks: tuple[Mapping[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Document(Evidence):
+    """The evidence as the file has it."""
+
+    suites: Mapping[str, _Suite]  # type: ignore[assignment]  # read into SuiteResult, which the file spells otherwise

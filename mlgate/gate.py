@@ -175,7 +175,8 @@ def _comparisons(policy: Policy, today: Today, evidence: Evidence) -> list[Reaso
         *_image_reasons(policy, evidence),
     ]
     pinned = policy.values.accuracy.digest
-    if pinned is not None and (evidence.data is None or evidence.data.digest != pinned):
+    judged = "accuracy" in policy.requires  # only then does a run read the data
+    if judged and pinned is not None and (evidence.data is None or evidence.data.digest != pinned):
         found = _short(evidence.data.digest) if evidence.data else "no data"
         reasons.append(Reason(code="other_data", message=f"judged on {found}, the policy pins {_short(pinned)}"))
     return [reason for reason in reasons if reason is not None]

@@ -47,11 +47,19 @@ class ModelUri:
         if match := re.fullmatch(r"runs:/+([0-9a-zA-Z_-]+)/(.+)", text):
             return cls(text=text, run_id=match[1], path=match[2])
         if text and not re.match(r"[a-zA-Z][a-zA-Z0-9+.-]+:", text):
-            directory = Path(text).expanduser()
-            if directory.is_dir():
-                return cls(text=text, directory=directory.resolve())
+            directory = _directory(text)
+            if directory is not None:
+                return cls(text=text, directory=directory)
             raise UriError(f"'{text}' is no model URI and no directory", hint=f"write {FORMS}")
         raise UriError(f"'{text}' is not a model URI", hint=f"write {FORMS}")
+
+
+def _directory(text: str) -> Path | None:
+    try:
+        directory = Path(text).expanduser()
+        return directory.resolve() if directory.is_dir() else None
+    except (OSError, RuntimeError):  # a name that is too long, or the home of a user that does not exist
+        return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -115,11 +115,11 @@ class Accuracy(Section):
     def _metrics_fit(self) -> Self:
         for name, metric in self.metrics.items():
             if name not in METRICS:
-                raise ValueError(f"metric '{name}' is not built yet; there are {', '.join(METRICS)}")
+                raise ValueError(f"metrics.{name} is not built yet; there are {', '.join(METRICS)}")
             wrong = "min" if name == "rmse" else "max"
             if getattr(metric, wrong) is not None:
                 better = "smaller" if name == "rmse" else "larger"
-                raise ValueError(f"{name}.{wrong} can not be a floor: {better} is better for {name}")
+                raise ValueError(f"metrics.{name}.{wrong} can not be a floor: {better} is better for {name}")
         return self
 
     @property
@@ -151,7 +151,7 @@ class Load(Section):
     duration: Duration = Field(default=30.0, ge=1)
     p95: Duration | None = Field(default=0.25, gt=0)
     p99: Duration | None = Field(default=None, gt=0)
-    error_rate: Share = Field(default=0.01, gt=0)
+    error_rate: Share = Field(default=0.01, gt=0, lt=1)
     confidence: Share = Field(default=0.95, gt=0.5, lt=1)
 
     @property
@@ -200,10 +200,15 @@ class PolicyValues(Section):
 
     @model_validator(mode="after")
     def _requires_what_exists(self) -> Self:
-        for name in self.requires or ():
+        requires = self.requires or ()
+        for index, name in enumerate(requires):
+            if name == "environment":
+                raise ValueError("requires environment, which is always required: leave it out")
+            if name in requires[:index]:
+                raise ValueError(f"requires {name} twice")
             if name not in SUITES and not self.own_checks:
                 raise ValueError(f"requires '{name}', which is no suite ({', '.join(SUITES)}) and own_checks is empty")
-        if "accuracy" in (self.requires or ()) and not self.accuracy.decides:
+        if "accuracy" in requires and not self.accuracy.decides:
             raise ValueError("requires accuracy, which needs accuracy.data and accuracy.metrics")
         if self.accuracy.metrics and self.accuracy.data is not None and self.accuracy.label is None:
             raise ValueError("accuracy.label is missing: name the column that holds the truth")
@@ -273,7 +278,8 @@ class Policy:
             "cold_start": ("cold_start.ready", "cold_start.first_prediction"),
             "load": self._load_checks(),
         }
-        return {"environment": ENVIRONMENT_CHECKS} | {suite: built_in.get(suite, ()) for suite in self.requires}
+        required = {suite: built_in.get(suite, ()) for suite in self.requires if suite != "environment"}
+        return {"environment": ENVIRONMENT_CHECKS} | required
 
     def _schema_checks(self) -> tuple[str, ...]:
         rejects = (format_check_id("schema.rejects", {"case": case}) for case in REJECT_CASES)

@@ -15,8 +15,9 @@ from mlgate.errors import PolicyError
 from mlgate.policy import Policy, PolicyValues
 
 FILE_NAME = "mlgate.yaml"
-# Without a cap, a policy of a few kB of YAML aliases would eat the memory of the host.
 MAX_POLICY_BYTES = 1_000_000
+# Without a cap, a policy of a few hundred bytes of YAML aliases would eat the memory of the host.
+MAX_VALUES = 50_000
 # Keys of the design whose check is not built yet. Accepting one silently would look like a check that passed.
 NOT_BUILT = (
     "schema.compatible_with_champion",
@@ -39,6 +40,15 @@ NOT_BUILT_VALUES = {
     ("schema.rejects", "strict"): "basic",
     ("runtime.server", "mlserver"): "mlflow",
     ("evidence.rows", "full"): "synthetic",
+}
+
+_SCHEMA_HINT = "mlgate policy schema describes every key"
+# Where pydantic speaks of Python, in the words of YAML.
+_WANTED = {
+    "model_type": "should be a section of keys",
+    "dict_type": "should be a section of keys",
+    "tuple_type": "should be a list",
+    "string_type": "should be text",
 }
 
 
@@ -78,16 +88,21 @@ def parse_policy(text: str, *, path: Path | None = None) -> Policy:
         mark = getattr(error, "problem_mark", None)
         where = f"{name}:{mark.line + 1}" if mark else name
         raise PolicyError(f"{where}: not YAML ({getattr(error, 'problem', None) or error})") from error
+    except RecursionError as error:
+        raise PolicyError(f"{name}: nests too deep") from error
     if document is None:
         document = CommentedMap()
     if not isinstance(document, CommentedMap):
-        raise PolicyError(f"{name}:1: a policy is a mapping of keys, this is a {type(document).__name__}")
+        kind = "list" if isinstance(document, CommentedSeq) else "single value"
+        raise PolicyError(f"{name}:1: a policy is a mapping of keys, this is a {kind}", hint="mlgate init writes one")
+    _refuse_too_many(document, name)
     lines = dict(_lines(document))
     _refuse_not_built(document, lines, name)
+    plain = _plain(document)
     try:
-        values = PolicyValues.model_validate(_plain(document))
+        values = PolicyValues.model_validate(plain)
     except ValidationError as error:
-        raise _teach(error, lines, name) from error
+        raise _teach(error, plain, lines, name) from error
     return Policy(values=values, text=text, path=path, origins=lines)
 
 
@@ -116,9 +131,26 @@ def _leaves(document: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str
 def _lines(node: CommentedMap, prefix: str = "") -> Iterator[tuple[str, int]]:
     for key, value in node.items():
         path = f"{prefix}{key}"
-        yield path, node.lc.key(key)[0] + 1
+        # A key that comes out of a merge (`<<: *anchor`) has no place of its own: it stands where the merge stands.
+        place = (node.lc.data or {}).get(key, (node.lc.line,))
+        yield path, place[0] + 1
         if isinstance(value, CommentedMap):
             yield from _lines(value, f"{path}.")
+
+
+def _refuse_too_many(document: CommentedMap, name: str) -> None:
+    """Count every value as often as aliases repeat it, before anything walks through them all."""
+    waiting: list[object] = [document]
+    count = 0
+    while waiting:
+        node = waiting.pop()
+        inner = (
+            list(node.values()) if isinstance(node, CommentedMap) else node if isinstance(node, CommentedSeq) else []
+        )
+        count += len(inner)
+        if count > MAX_VALUES:
+            raise PolicyError(f"{name}: more than {MAX_VALUES} values", hint="write out what YAML aliases repeat")
+        waiting.extend(inner)
 
 
 def _plain(node: object) -> Any:
@@ -135,10 +167,7 @@ def _plain(node: object) -> Any:
 
 def _refuse_not_built(document: CommentedMap, lines: Mapping[str, int], name: str) -> None:
     for key in NOT_BUILT:
-        section, _, inner = key.partition(".")
-        holder = document.get(section)
-        value = holder.get(inner) if inner and isinstance(holder, CommentedMap) else None if inner else holder
-        if value is not None and value is not False:
+        if key in lines:
             raise PolicyError(
                 f"{name}:{lines[key]}: {key} is not built yet", hint="remove the key; nothing would check it"
             )
@@ -154,12 +183,17 @@ def _refuse_not_built(document: CommentedMap, lines: Mapping[str, int], name: st
         raise PolicyError(f"{name}:{line}: evidence.signers is not built yet", hint="leave it empty: unsigned admits")
 
 
-def _teach(error: ValidationError, lines: Mapping[str, int], name: str) -> PolicyError:
+def _teach(error: ValidationError, document: Any, lines: Mapping[str, int], name: str) -> PolicyError:
     """Turn the first of pydantic's errors into one line with file, line, key, what is wrong and what would be right."""
     first = error.errors()[0]
-    loc = [str(part) for part in first["loc"]]
+    loc = _place(first, document)
     key = ".".join(loc)
-    line = next((lines[".".join(loc[:end])] for end in range(len(loc), 0, -1) if ".".join(loc[:end]) in lines), 1)
+    # A rule over several keys begins its message with the one that it blames.
+    message = str(first["ctx"]["error"]) if first["type"] == "value_error" else ""
+    blamed = [*loc, *message.partition(" ")[0].rstrip(":,").split(".")]
+    line = next(
+        (lines[".".join(blamed[:end])] for end in range(len(blamed), 0, -1) if ".".join(blamed[:end]) in lines), 1
+    )
     where = f"{name}:{line}"
     match first["type"]:
         case "extra_forbidden":
@@ -170,11 +204,26 @@ def _teach(error: ValidationError, lines: Mapping[str, int], name: str) -> Polic
         case "too_short" if key == "requires":
             return PolicyError(f"{where}: requires is empty: nothing would be checked", hint="list at least one suite")
         case "value_error":
-            message = str(first["ctx"]["error"])
-            return PolicyError(f"{where}: {key}: {message}" if key else f"{where}: {message}")
+            joint = "." if ".".join(blamed) in lines else ": "
+            return PolicyError(f"{where}: {key}{joint if key else ''}{message}", hint=_SCHEMA_HINT)
         case _:
             given = json.dumps(first["input"], default=str, ensure_ascii=False)
-            return PolicyError(f"{where}: {key}: {first['msg']}, got {given[:80]}")
+            wanted = _WANTED.get(first["type"], first["msg"])
+            return PolicyError(f"{where}: {key}: {wanted}, got {given[:80]}", hint=_SCHEMA_HINT)
+
+
+def _place(error: Any, document: Any) -> list[str]:
+    """Return where an error is in the file; pydantic adds which branch of a union it tried."""
+    loc: list[str] = []
+    for part in error["loc"]:
+        if isinstance(document, list) and isinstance(part, int) and part < len(document):
+            document = document[part]
+        elif isinstance(document, dict) and (part in document or part == error["loc"][-1]):
+            document = document.get(part)
+        else:
+            break
+        loc.append(str(part))
+    return loc
 
 
 def _known_keys(loc: list[str]) -> list[str]:

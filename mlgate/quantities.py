@@ -1,5 +1,6 @@
 """Parse and print quantities with their units: "250ms", "0.1%", "100/s", "1GiB", "7d". Pure."""
 
+import math
 import re
 
 _NUMBER = r"([0-9]+(?:\.[0-9]+)?)"
@@ -23,7 +24,10 @@ def _split(text: object, units: tuple[str, ...], example: str) -> tuple[float, s
     match = re.fullmatch(_NUMBER + r"\s*([A-Za-z%/]+)", text.strip())
     if match is None or match.group(2) not in units:
         raise ValueError(f"'{text}' is not a quantity in {', '.join(units)}; write it like {example}")
-    return float(match.group(1)), match.group(2)
+    number = float(match.group(1))
+    if math.isinf(number):
+        raise ValueError(f"'{text[:20]}…' is more than a number can hold; write it like {example}")
+    return number, match.group(2)
 
 
 def parse_duration(text: object) -> float:
@@ -67,17 +71,18 @@ def parse_size(text: object) -> int:
         ValueError: A bare number, an unknown unit or zero.
     """
     number, unit = _split(text, tuple(_SIZES), "900MiB or 1GiB")
-    if number == 0:
+    size = round(number * _SIZES[unit])
+    if size == 0:
         raise ValueError(f"'{text}' is no size; it must be above zero")
-    return round(number * _SIZES[unit])
+    return size
 
 
 def format_number(value: float, digits: int = 4) -> str:
-    """Print *value* with *digits* significant digits and a thin thousands space: `6 000`, `0.8312`."""
-    if value == int(value) and abs(value) < 2**53:
+    """Print *value* with *digits* significant digits and a space between thousands: `6 000`, `0.8312`, `1e+20`."""
+    if abs(value) < 2**53 and value == int(value):
         return f"{int(value):,}".replace(",", " ")
     text = f"{value:.{digits}g}"
-    return f"{value:.0f}" if "e+" in text else text
+    return f"{value:,.0f}".replace(",", " ") if "e+" in text and abs(value) < 2**53 else text
 
 
 def format_duration(seconds: float) -> str:

@@ -91,20 +91,14 @@ def assess(policy: "Policy", evidence: Evidence, now: datetime) -> Verdict:
 
 def _suite_reasons(suite: str, expected: tuple[str, ...], evidence: Evidence) -> list[Reason]:
     """Return what stands against one required suite: its expected checks, and what else was recorded under it."""
-    recorded = {check.key: check for check in evidence.suites[suite].checks} if suite in evidence.suites else {}
-    keys = dict.fromkeys((*expected, *recorded))
-    if not keys:
+    recorded = evidence.suites[suite].checks if suite in evidence.suites else ()
+    judged = [check for check in recorded if check.key in expected or not check.finding.details.get("advisory")]
+    if not expected and not judged:
         return [Reason(code="absent", message=f"suite {suite} has no check: nothing was judged")]
-    reasons = []
-    for key in keys:
-        check = recorded.get(key)
-        if check is None:
-            reasons.append(Reason(code="absent", message="not in the evidence", check=key))
-        elif check.finding.details.get("advisory") and key not in expected:
-            continue
-        elif (reason := _check_reason(key, check)) is not None:
-            reasons.append(reason)
-    return reasons
+    found = {check.key for check in judged}
+    reasons = [Reason(code="absent", message="not in the evidence", check=key) for key in expected if key not in found]
+    # Every result and not the last of each id: a second one that passed must not cover the first.
+    return [*reasons, *(reason for check in judged if (reason := _check_reason(check.key, check)) is not None)]
 
 
 def _check_reason(key: str, check: CheckResult) -> Reason | None:
@@ -120,7 +114,7 @@ def _check_reason(key: str, check: CheckResult) -> Reason | None:
 def _age_reasons(evidence: Evidence, now: datetime, max_age_s: float) -> list[Reason]:
     try:
         finished = parse_time(evidence.finished_at)
-    except ValueError:
+    except (ValueError, OverflowError):
         return [Reason(code="stale", message=f"finished_at '{evidence.finished_at}' is no time")]
     age = (now - finished).total_seconds()
     if age > max_age_s:

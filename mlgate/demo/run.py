@@ -59,9 +59,9 @@ def run_demo(folder: Path) -> int:
         raise OutputError(f"{folder}: can not be made ({error.strerror})") from error
     folder = folder.resolve()
     sandbox = _sandbox()
-    with _mlflow_server(folder) as uri:
+    with mlflow_server(folder) as uri:
         environment = {**os.environ, "MLFLOW_TRACKING_URI": uri, "MLFLOW_REGISTRY_URI": uri}
-        versions = _train(folder, sandbox, environment)
+        versions = train(folder, sandbox, environment)
         say(f"champion: models:/{_MODEL}/{versions['champion']}")
         rows = [_challenge(case, versions[case.name], folder, sandbox, environment) for case in CASES]
         alias = _champion(environment, folder)
@@ -89,7 +89,7 @@ def _sandbox() -> str:
 
 
 @contextmanager
-def _mlflow_server(folder: Path) -> Iterator[str]:
+def mlflow_server(folder: Path) -> Iterator[str]:
     """Run an MLflow server with SQLite on a free port for the length of the block."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -128,7 +128,8 @@ def _wait(uri: str, server: "subprocess.Popen[bytes]", folder: Path) -> None:
     raise RegistryError("the MLflow server did not start", hint=f"see {folder}/mlflow.log")
 
 
-def _train(folder: Path, sandbox: str, environment: Mapping[str, str]) -> dict[str, str]:
+def train(folder: Path, sandbox: str, environment: Mapping[str, str]) -> dict[str, str]:
+    """Register the demo's versions in a process of their own; return name to version."""
     say("training a champion and four challengers on Fair's survey (6 366 rows)")
     kinds = "container" if sandbox == "container" else "container, process"
     with (folder / "training.log").open("wb") as log:

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from mlgate.evaluation.data import EvaluationData
 from mlgate.evaluation.metrics import LOSSES, Scored, metric_difference, metric_interval
 from mlgate.evaluation.outputs import UnmappedOutput
+from mlgate.evaluation.rows import EvaluationData
 from mlgate.evidence import Cause, Finding, Outcome
 from mlgate.policy import Accuracy
 from mlgate.quantities import format_number, format_share

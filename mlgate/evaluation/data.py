@@ -1,14 +1,14 @@
-"""Evaluation data: features as model input, the truth, and the digest that names it."""
+"""Read evaluation data from files: features as model input, the truth, and the digest that names it."""
 
 import hashlib
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlgate.artifacts.signature import ColumnSchema, Schema
 from mlgate.errors import DataError
+from mlgate.evaluation.rows import EvaluationData
 from mlgate.scoring.payloads import Batch
 
 if TYPE_CHECKING:
@@ -17,35 +17,6 @@ if TYPE_CHECKING:
     from mlgate.policy import Accuracy
 
 SUFFIXES = (".parquet", ".csv", ".feather", ".arrow")
-# Half a megabyte of JSON: well under the smallest body limit met in the field (5 MB behind nginx), and few requests.
-ROWS_PER_REQUEST = 1000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EvaluationData:
-    """Rows with their truth.
-
-    Attributes:
-        source: The policy's text for where it is.
-        digest: `sha256:` over the files' bytes, in the order of their names.
-        features: One row a case, in the order of the input signature.
-        labels: The truth, one a row, as JSON values; never null.
-        keys: What pairs challenger and champion; the row number where the policy names no key.
-    """
-
-    source: str
-    digest: str
-    features: Batch
-    labels: tuple[Any, ...]
-    keys: tuple[Any, ...]
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def batches(self, size: int = ROWS_PER_REQUEST) -> Iterator[Batch]:
-        """Yield the features in requests of at most *size* rows."""
-        for start in range(0, len(self), size):
-            yield self.features.take(range(start, min(start + size, len(self))))
 
 
 def load_data(accuracy: "Accuracy", inputs: Schema | None, *, folder: Path) -> EvaluationData:
@@ -77,7 +48,7 @@ def load_data(accuracy: "Accuracy", inputs: Schema | None, *, folder: Path) -> E
         source=source,
         digest=_digest(files),
         features=Batch(
-            columns=tuple(column.label or 0 for column in present),
+            columns=tuple(0 if column.label is None else column.label for column in present),
             rows=tuple(list(row) for row in zip(*columns, strict=True)),
         ),
         labels=tuple(labels),

@@ -91,6 +91,9 @@ def metric_difference(
 
 def _truth_numbers(truth: Sequence[Any]) -> NDArray[np.float64]:
     try:
-        return np.array([float(value) for value in truth], dtype=np.float64)
-    except (TypeError, ValueError) as error:
+        numbers = np.array([float(value) for value in truth], dtype=np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
         raise UnmappedOutput(f"the label is not a number ({error})") from error
+    if not np.all(np.isfinite(numbers)):
+        raise UnmappedOutput("a label is not a finite number")
+    return numbers

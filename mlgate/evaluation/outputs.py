@@ -7,6 +7,7 @@ from typing import Any
 from mlgate.artifacts.signature import ColumnSchema, DataType, Schema, TensorSchema
 from mlgate.errors import PolicyError
 from mlgate.policy import Accuracy
+from mlgate.typed_json import finite
 
 # Metrics of labels, of scores, and of numbers.
 LABEL_METRICS = frozenset({"accuracy", "f1"})
@@ -28,19 +29,19 @@ class OutputMapping:
         score: Output name or index of the positive class's score; `None` where there is none.
         classes: Labels in index order, where the output is an array of scores.
         positive: The positive class, for F1 and ROC AUC.
-        threshold: Score from which the positive class is predicted.
+        threshold: Score from which the positive class is predicted; `None` for the larger score of an array, and for
+            0.5 of a single score.
     """
 
     prediction: str | int | None
     score: str | int | None
     classes: tuple[Any, ...] | None
     positive: Any
-    threshold: float
+    threshold: float | None
 
     @classmethod
     def of(cls, accuracy: Accuracy) -> "OutputMapping":
         """Take the mapping from the policy."""
-        threshold = DEFAULT_THRESHOLD if accuracy.threshold is None else accuracy.threshold
         positive = accuracy.positive
         if positive is None:
             positive = accuracy.classes[1] if accuracy.classes and len(accuracy.classes) == 2 else 1
@@ -49,7 +50,7 @@ class OutputMapping:
             score=accuracy.score,
             classes=accuracy.classes,
             positive=positive,
-            threshold=threshold,
+            threshold=accuracy.threshold,
         )
 
     def label_of(self, row: object) -> Any:
@@ -63,10 +64,14 @@ class OutputMapping:
         if self.prediction is None and self.classes and isinstance(row, list):
             if len(row) != len(self.classes):
                 raise UnmappedOutput(f"{len(row)} scores for {len(self.classes)} classes")
-            return self.classes[max(range(len(row)), key=row.__getitem__)]
+            if self.threshold is not None and len(row) == 2:
+                return self._label_from_score(self.score_of(row))
+            return self.classes[max(range(len(row)), key=lambda index: _number(row[index]))]
         value = _pick(row, self.prediction)
         if self.classes and isinstance(value, float):
             return self._label_from_score(value)
+        if isinstance(value, float) and not value.is_integer():
+            raise UnmappedOutput(f"{value:g} is a score and no label; accuracy.classes names the labels")
         return value
 
     def score_of(self, row: object) -> float:
@@ -77,6 +82,8 @@ class OutputMapping:
         """
         place = self.score
         if place is None and self.classes and isinstance(row, list):
+            if self.positive not in self.classes:
+                raise UnmappedOutput(f"the positive class {self.positive!r} is none of {list(self.classes)}")
             place = self.classes.index(self.positive)
         return _number(_pick(row, self.prediction if place is None else place))
 
@@ -89,8 +96,9 @@ class OutputMapping:
         return _number(_pick(row, self.prediction))
 
     def _label_from_score(self, score: float) -> Any:
+        threshold = DEFAULT_THRESHOLD if self.threshold is None else self.threshold
         negatives = [label for label in self.classes or (0, 1) if label != self.positive]
-        return self.positive if score >= self.threshold else negatives[0]
+        return self.positive if score >= threshold else negatives[0]
 
 
 def check_mapping(accuracy: Accuracy, outputs: Schema | None) -> None:
@@ -101,14 +109,18 @@ def check_mapping(accuracy: Accuracy, outputs: Schema | None) -> None:
     """
     if outputs is None:
         return  # schema.signature fails for this; nothing can be said about the outputs here
+    _check_positive(accuracy)
     names = _names(outputs)
+    width = _width(outputs)
     for key in ("prediction", "score"):
         place = getattr(accuracy, key)
-        if isinstance(place, str) and place not in names:
+        beyond = isinstance(place, int) and width is not None and not -width <= place < width
+        if beyond or (isinstance(place, str) and place not in names):
             raise PolicyError(
-                f"accuracy.{key}: no output '{place}'", hint=f"outputs: {', '.join(names) or 'one array'}"
+                f"accuracy.{key}: no output {place!r}", hint=f"outputs: {', '.join(names)} ({_describe(outputs)})"
             )
     several = len(names) > 1
+    _check_array(accuracy, outputs, width)
     for metric in sorted(accuracy.metrics):
         lacks = several and accuracy.prediction is None
         if metric in SCORE_METRICS:
@@ -123,6 +135,39 @@ def check_mapping(accuracy: Accuracy, outputs: Schema | None) -> None:
                 f"accuracy.metrics.{metric}: the model has {len(names)} outputs ({', '.join(names)})",
                 hint="name the one that holds the prediction: accuracy.prediction",
             )
+
+
+def _check_positive(accuracy: Accuracy) -> None:
+    """Refuse classes without the positive one where it is asked for."""
+    positive, asked = OutputMapping.of(accuracy).positive, accuracy.positive is not None
+    if accuracy.classes and positive not in accuracy.classes and (asked or {"f1", "roc_auc"} & accuracy.metrics.keys()):
+        what = f"positive: {positive!r} is none of the classes" if asked else "positive is missing"
+        raise PolicyError(f"accuracy.{what}", hint=f"classes: {', '.join(map(str, accuracy.classes))}")
+
+
+def _check_array(accuracy: Accuracy, outputs: Schema, width: int | None) -> None:
+    """Refuse metrics of one output where the output is an array and nothing says how to read it."""
+    if not isinstance(outputs, TensorSchema) or len(outputs.tensors) > 1 or width == 1:
+        return
+    if accuracy.classes and width is not None and len(accuracy.classes) != width:
+        raise PolicyError(f"accuracy.classes: {len(accuracy.classes)} classes for {width} outputs")
+    for metric in sorted(accuracy.metrics.keys() - SCORE_METRICS):
+        read = metric in LABEL_METRICS and (accuracy.classes or accuracy.score is not None)
+        if accuracy.prediction is None and not read:
+            raise PolicyError(
+                f"accuracy.metrics.{metric}: the output is {_describe(outputs)}",
+                hint="say how to read it: accuracy.classes, or accuracy.prediction for one index",
+            )
+
+
+def _width(outputs: Schema) -> int | None:
+    """Return how many outputs a row has; `None` where the signature leaves it open."""
+    if isinstance(outputs, ColumnSchema):
+        return len(outputs.columns)
+    if len(outputs.tensors) > 1 or len(outputs.tensors[0].shape) == 1:
+        return len(outputs.tensors)
+    size = outputs.tensors[0].shape[1]
+    return None if size == -1 else size
 
 
 def _can_score(outputs: Schema, accuracy: Accuracy) -> bool:
@@ -171,4 +216,7 @@ def _pick(row: object, place: str | int | None) -> Any:
 def _number(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise UnmappedOutput(f"{value!r} is not a number")
-    return float(value)
+    number = finite(value)
+    if number is None:
+        raise UnmappedOutput(f"{str(value)[:20]} is not a finite number")
+    return number

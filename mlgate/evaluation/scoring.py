@@ -3,7 +3,7 @@
 from typing import Any
 
 from mlgate.artifacts.signature import Schema
-from mlgate.evaluation.data import EvaluationData
+from mlgate.evaluation.rows import EvaluationData
 from mlgate.scoring.answers import NotAPrediction, nonconformities
 from mlgate.scoring.client import ScoringClient
 

@@ -21,7 +21,7 @@ from mlgate.errors import EngineError
 from mlgate.images import uv
 from mlgate.images.environment import cache_folder, find_uv
 from mlgate.images.facts import FACTS_LABEL, KEY_LABEL, BuiltImage, facts_text, from_facts_text
-from mlgate.images.recipe import Recipe, recipe_key, server_requirements, serving_source
+from mlgate.images.recipe import DEFAULT_BASE_IMAGE, Recipe, recipe_key, server_requirements, serving_source
 from mlgate.sandbox.engine import Engine, engine_errors
 from mlgate.sandbox.session import OWNER_LABEL, SESSION_LABEL, SessionTag
 
@@ -44,6 +44,20 @@ class _Base:
     reference: str
     digest: str
     id: str
+
+
+def find_base(engine: Engine, python: str) -> str | None:
+    """Return the default base image for a Python minor that is on *engine*, or `None`; nothing is pulled.
+
+    Raises:
+        EngineError: The engine does not answer.
+    """
+    for template in (DEFAULT_BASE_IMAGE, LOCAL_BASE):
+        name = template.format(python=python)
+        with engine_errors(f"base image {name}"), suppress(docker.errors.ImageNotFound):
+            engine.client.images.get(name)
+            return name
+    return None
 
 
 class ImageBuilder:

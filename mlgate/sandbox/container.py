@@ -106,7 +106,10 @@ class ContainerServer:
             except ServerError:
                 raise  # The container stays, so that its log can be read until `stop`.
             except BaseException:
-                self.stop()
+                # An interrupt may strike between a container's creation and its name here: that one is the watchdog's,
+                # and its volume with it. Failing to remove the volume now must not hide why we stop.
+                with suppress(EngineError):
+                    self.stop()
                 raise
 
     def stop(self) -> None:

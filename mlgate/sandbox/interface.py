@@ -119,6 +119,10 @@ class Environment(Protocol):
         """What was installed, `name==version`; empty where nothing was."""
 
     @property
+    def python(self) -> str | None:
+        """Full version of the environment's Python; `None` where nothing was installed."""
+
+    @property
     def install_problem(self) -> InstallError | None:
         """Why it could not be installed."""
 

@@ -39,7 +39,8 @@ class Answer:
         """Return one prediction a row.
 
         Raises:
-            NotAPrediction: No answer, not 200, not strict JSON (a NaN token), no `predictions`, or ragged arrays.
+            NotAPrediction: No answer, not 200, not strict JSON (a NaN token), no `predictions`, or named outputs of
+                different lengths.
         """
         if self.problem:
             raise NotAPrediction(f"no answer ({self.problem}) after {self.elapsed_s:.2f} s")
@@ -137,12 +138,12 @@ def _column_problems(row: object, columns: Sequence[Column]) -> Iterator[str]:
         if len(columns) == 1 and len(row) == 1 and (columns[0].name is None or set(row) == {"0"}):
             values: list[Any] = list(row.values())
         else:
-            missing = [name for name in names if name not in row]
+            missing = [column.name for column in columns if column.required and column.name not in row]
             extra = [name for name in row if name not in names]
             if missing or extra:
                 yield f"names are {sorted(map(str, row))[:8]}, declared are {names[:8]}"
                 return
-            values = [row[name] for name in names]
+            values = [row.get(name) for name in names]
     elif isinstance(row, list):
         values = row
     else:
@@ -223,7 +224,12 @@ def _scalars(value: object) -> Iterator[object]:
 
 def _not_finite(value: object) -> bool:
     # 1e999 is valid JSON and reads as infinity.
-    return value is None or (isinstance(value, float) and not math.isfinite(value))
+    if not isinstance(value, (int, float)):
+        return value is None
+    try:
+        return not math.isfinite(value)
+    except OverflowError:  # a JSON integer beyond 1.8e308
+        return True
 
 
 def _is_time(text: str) -> bool:

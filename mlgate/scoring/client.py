@@ -77,19 +77,27 @@ class ScoringClient:
     def _request(self, method: str, path: str, body: bytes, headers: dict[str, str], timeout_s: float) -> Answer:
         # Here and not above: loading the plugin must not cost 90 ms for requests.
         import requests  # noqa: PLC0415
+        import urllib3  # noqa: PLC0415
 
         if self._session is None:
             self._session = requests.Session()
             self._session.trust_env = False  # a company's proxy has no way to a loopback port
         began = time.perf_counter()
         try:
+            # A redirect is not followed: the model must not choose what the host asks for.
             with self._session.request(
-                method, self.server.url + path, data=body or None, headers=headers, timeout=timeout_s, stream=True
+                method,
+                self.server.url + path,
+                data=body or None,
+                headers=headers,
+                timeout=timeout_s,
+                stream=True,
+                allow_redirects=False,
             ) as response:
                 raw = self._read(response, began + timeout_s)
-        except requests.Timeout:
+        except (requests.Timeout, urllib3.exceptions.TimeoutError):
             return _no_answer("timeout", began)
-        except requests.RequestException as error:
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             return _no_answer("timeout" if "timed out" in str(error) else "connection", began)
         if raw is None:
             return _no_answer("timeout", began)
@@ -104,7 +112,8 @@ class ScoringClient:
         """Read the body up to the cap; requests' own timeout starts again with every byte that trickles in."""
         parts: list[bytes] = []
         size = 0
-        for chunk in response.iter_content(_CHUNK):
+        # read1 returns what is there; iter_content would wait for a whole chunk, and so for every byte of a trickle.
+        while chunk := response.raw.read1(_CHUNK, decode_content=True):
             parts.append(chunk)
             size += len(chunk)
             if time.perf_counter() > deadline:

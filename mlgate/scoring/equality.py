@@ -1,5 +1,6 @@
 """When two answers are equal: labels, integers and strings exactly, floats within a tolerance. Pure."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -44,19 +45,26 @@ class Equality:
         if isinstance(first, int) and isinstance(second, int):
             return first == second
         if isinstance(first, (int, float)) and isinstance(second, (int, float)):
-            return abs(first - second) <= self.tolerance * max(1.0, abs(first))
+            return first == second or self._near(first, second)
         if isinstance(first, dict) and isinstance(second, dict):
             return first.keys() == second.keys() and all(self._same(first[key], second[key]) for key in first)
         if isinstance(first, list) and isinstance(second, list):
             return len(first) == len(second) and all(map(self._same, first, second))
         return type(first) is type(second) and first == second
 
+    def _near(self, first: float, second: float) -> bool:
+        try:
+            room = self.tolerance * max(1.0, abs(first))
+            return math.isfinite(room) and abs(first - second) <= room
+        except OverflowError:  # an integer beyond what a float holds
+            return False
+
     def _label_flipped_at_threshold(self, first: object, second: object) -> bool:
         if self.label is None or self.score is None or self.threshold is None:
             return False
         scores = [_pick(row, self.score) for row in (first, second)]
         near = all(
-            isinstance(score, (int, float)) and abs(score - self.threshold) <= self.tolerance * max(1.0, abs(score))
+            isinstance(score, (int, float)) and not isinstance(score, bool) and self._near(score, self.threshold)
             for score in scores
         )
         return near and self._same(_without(first, self.label), _without(second, self.label))
@@ -80,16 +88,21 @@ def _has_float32(outputs: Schema | None) -> bool:
 
 
 def _pick(row: object, place: str | int) -> object:
-    if isinstance(row, dict) and isinstance(place, str):
-        return row.get(place)
+    if isinstance(row, dict):
+        return row.get(_name(row, place))
     if isinstance(row, list) and isinstance(place, int) and place < len(row):
         return row[place]
     return None
 
 
+def _name(row: dict[Any, Any], place: str | int) -> Any:
+    """Return the name of a named output; the policy may say its index instead."""
+    return list(row)[place] if isinstance(place, int) and place < len(row) else place
+
+
 def _without(row: object, place: str | int) -> object:
     if isinstance(row, dict):
-        return {key: value for key, value in row.items() if key != place}
+        return {key: value for key, value in row.items() if key != _name(row, place)}
     if isinstance(row, list):
         return [value for index, value in enumerate(row) if index != place]
     return None

@@ -21,11 +21,24 @@ if TYPE_CHECKING:
 UNKNOWN_RANGE = 1e6
 # MLflow's integer and long, and what a JSON number carries without loss.
 _INTEGER_EDGE = {DataType.INTEGER: 2**31 - 1, DataType.LONG: 2**53 - 1}
+# Types whose edge is nearer than what is tried where nothing is known; float16 beyond its edge is infinite.
+_TENSOR_EDGE = {"uint8": 255.0, "int8": 127.0, "int16": 32767.0, "uint16": 65535.0, "float16": 65504.0}
+_LARGEST_SEEN = 1e300
 _NULL_SHARE = 0.1
 _EDGE_SHARE = 0.25
 _DYNAMIC_AXIS = 3  # length drawn for an axis of -1 beyond the rows
 _LETTERS = string.ascii_letters + string.digits + " -_." + "äöüßéñçøłλπЖあ漢字🙂\u0301\u202e"
 _NUMBERS = (DataType.INTEGER, DataType.LONG, DataType.FLOAT, DataType.DOUBLE)
+# What `properties.inputs.<column>.values` may hold, by column type.
+_VALUE_KINDS: Mapping[DataType, tuple[type, ...]] = {
+    DataType.BOOLEAN: (bool,),
+    DataType.INTEGER: (int,),
+    DataType.LONG: (int,),
+    DataType.FLOAT: (int, float),
+    DataType.DOUBLE: (int, float),
+    DataType.STRING: (str,),
+    DataType.DATETIME: (str,),
+}
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _DAYS = 12_000  # from 2000 to 2032
 
@@ -135,6 +148,8 @@ def input_space(inputs: Schema | None, *, rules: Mapping[str, "InputRule"], know
     if inputs is None:
         raise Unsupported("no input signature: nothing says what a valid row is")
     if isinstance(inputs, TensorSchema):
+        if rules:
+            raise Unsupported(f"properties.inputs names '{min(rules)}', and rules for tensors are not built yet")
         return InputSpace(domains=tuple(_tensor_domain(tensor) for tensor in inputs.tensors), tensors=True)
     names = {column.name for column in inputs.columns}
     strangers = sorted(set(rules) - names)
@@ -150,13 +165,15 @@ def _column_domain(column: Column, rules: Mapping[str, "InputRule"], known: Sequ
     seen = [value for batch in known for value in _column_values(batch, column.label)]
     rule = rules.get(column.name or "")
     domain = Domain(name=column.label, kind=column.type, nullable=not column.required)
-    if column.type is DataType.BOOLEAN:
-        return _with(domain, values=(False, True), default=seen[0] if seen else False)
+    if rule is not None:
+        _check_rule(column.name, column.type, rule)
     if rule is not None and rule.values is not None:
         first = seen[0] if seen and seen[0] in rule.values else rule.values[0]
         return _with(domain, values=rule.values, default=first)
+    if column.type is DataType.BOOLEAN:
+        return _with(domain, values=(False, True), default=seen[0] if seen and seen[0] is True else False)
     if column.type in _NUMBERS:
-        return _number_domain(domain, rule, [value for value in seen if isinstance(value, (int, float))])
+        return _number_domain(domain, rule, [value for value in seen if _is_number(value)])
     if column.type is DataType.DATETIME:
         return _with(domain, default=str(seen[0]) if seen else _EPOCH.isoformat())
     distinct = tuple(dict.fromkeys(str(value) for value in seen))
@@ -165,25 +182,60 @@ def _column_domain(column: Column, rules: Mapping[str, "InputRule"], known: Sequ
     return _with(domain, default="a")
 
 
+def _check_rule(name: str | None, kind: DataType, rule: "InputRule") -> None:
+    for value in rule.values or ():
+        if not isinstance(value, _VALUE_KINDS[kind]) or (isinstance(value, bool) and kind is not DataType.BOOLEAN):
+            raise Unsupported(f"properties.inputs.{name}: {value!r} is no {kind}")
+    if (rule.min is not None or rule.max is not None) and kind not in _NUMBERS:
+        raise Unsupported(f"properties.inputs.{name}: min and max are for numbers, the column is {kind}")
+
+
 def _number_domain(domain: Domain, rule: "InputRule | None", seen: Sequence[float]) -> Domain:
+    lowest, highest = (None, None) if rule is None else (rule.min, rule.max)
     low, high = -UNKNOWN_RANGE, UNKNOWN_RANGE
     if seen:
         width = max(seen) - min(seen)
         low, high = min(seen) - width, max(seen) + width
-    low = rule.min if rule is not None and rule.min is not None else low
-    high = rule.max if rule is not None and rule.max is not None else high
-    edge = _INTEGER_EDGE.get(DataType(domain.kind))
+    span = high - low
+    low, high = low if lowest is None else lowest, high if highest is None else highest
+    # One declared bound beyond everything seen: the other follows it, or every value would be against the rule.
+    if low > high and lowest is not None:
+        high = low + span
+    elif low > high:
+        low = high - span
+    low, high = _representable(DataType(domain.kind), low, high)
+    if low > high:
+        raise Unsupported(f"properties.inputs.{domain.name}: no {domain.kind} lies between min and max")
+    middle: float = low + (high - low) / 2 if math.isfinite(high - low) else 0.0
+    default = seen[0] if seen and low <= seen[0] <= high else middle
+    if DataType(domain.kind) in _INTEGER_EDGE:
+        return _with(domain, low=low, high=high, default=math.floor(default))
+    default = float(np.float32(default)) if domain.kind is DataType.FLOAT else float(default)
+    return _with(domain, low=low, high=high, default=default)
+
+
+def _representable(kind: DataType, low: float, high: float) -> tuple[float, float]:
+    """Return the smallest and largest number of a column type between *low* and *high*."""
+    edge = _INTEGER_EDGE.get(kind)
     if edge is not None:
-        low, high = max(math.ceil(low), -edge), min(math.floor(high), edge)
-    low, high = min(low, high), max(low, high)
-    middle: float = (low + high) / 2
-    default = seen[0] if seen and low <= seen[0] <= high else math.floor(middle) if edge is not None else middle
-    return _with(domain, low=low, high=high, default=default if edge is not None else float(default))
+        return max(math.ceil(max(low, -edge)), -edge), min(math.floor(min(high, edge)), edge)
+    most = float(np.finfo(np.float32 if kind is DataType.FLOAT else np.float64).max)
+    low, high = max(float(low), -most), min(float(high), most)
+    if kind is DataType.FLOAT:
+        narrow_low, narrow_high = np.float32(low), np.float32(high)
+        low = float(narrow_low if narrow_low >= low else np.nextafter(narrow_low, np.float32(np.inf)))
+        high = float(narrow_high if narrow_high <= high else np.nextafter(narrow_high, np.float32(-np.inf)))
+    return low, high
+
+
+def _is_number(value: object) -> bool:
+    # A logged example may hold NaN, and the sum of two numbers beyond this has no end either.
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= _LARGEST_SEEN
 
 
 def _tensor_domain(tensor: Tensor) -> Domain:
     if tensor.dtype.startswith(("float", "int", "uint", "bool", "str")):
-        high = {"uint8": 255.0, "int8": 127.0, "int16": 32767.0, "uint16": 65535.0}.get(tensor.dtype, UNKNOWN_RANGE)
+        high = _TENSOR_EDGE.get(tensor.dtype, UNKNOWN_RANGE)
         low = 0.0 if tensor.dtype.startswith("u") else -high
         return Domain(name=tensor.name, kind=tensor.dtype, low=low, high=high, shape=tensor.shape[1:])
     raise Unsupported(f"tensor '{tensor.name or 0}' has dtype {tensor.dtype}, which can not be generated yet")
@@ -228,11 +280,13 @@ def _numbers(domain: Domain, n: int, mode: Mode | None, rng: np.random.Generator
     if domain.whole:
         spread: list[Any] = rng.integers(int(domain.low), int(domain.high), n, endpoint=True).tolist()
     else:
-        spread = rng.uniform(domain.low, domain.high, n).tolist()
+        # Not rng.uniform: the width of [-1.7e308, 1.7e308] is more than a double holds.
+        share_high = rng.random(n)
+        spread = np.clip(domain.low * (1 - share_high) + domain.high * share_high, domain.low, domain.high).tolist()
     values = [edge if choose else value for edge, value, choose in zip(picks, spread, at_edge, strict=True)]
     if domain.kind is DataType.FLOAT:
         # A float column holds 32 bits: sending more would compare the server's rounding, not its answer.
-        return [min(max(float(np.float32(value)), domain.low), domain.high) for value in values]
+        return [float(np.float32(value)) for value in values]
     return values
 
 
@@ -270,9 +324,12 @@ def example_batch(raw: bytes | None) -> Batch | None:
     """Return the rows of a logged `serving_input_example.json`, or `None` where it holds no named columns."""
     try:
         document = json.loads(raw or b"null")
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     split = document.get("dataframe_split") if isinstance(document, dict) else None
-    if isinstance(split, dict) and {"columns", "data"} <= split.keys():
-        return Batch(columns=tuple(split["columns"]), rows=tuple(split["data"]))
-    return None
+    columns, rows = (split.get("columns"), split.get("data")) if isinstance(split, dict) else (None, None)
+    if not isinstance(columns, list) or not isinstance(rows, list):
+        return None
+    if not all(isinstance(row, list) and len(row) == len(columns) for row in rows):
+        return None
+    return Batch(columns=tuple(columns), rows=tuple(rows))

@@ -38,7 +38,7 @@ class Batch:
             return type(self)(
                 columns=None, rows=tuple({k: v for k, v in row.items() if k != name} for row in self.rows)
             )
-        place = list(self.columns).index(name or 0)
+        place = self.columns.index(0 if name is None else name)
         return type(self)(
             columns=self.columns[:place] + self.columns[place + 1 :],
             rows=tuple([*row[:place], *row[place + 1 :]] for row in self.rows),
@@ -48,7 +48,7 @@ class Batch:
         """Return the batch with one column set to *value* in every row."""
         if self.columns is None:
             return type(self)(columns=None, rows=tuple({**row, name: value} for row in self.rows))
-        place = list(self.columns).index(name or 0)
+        place = self.columns.index(0 if name is None else name)
         return type(self)(
             columns=self.columns, rows=tuple([*row[:place], value, *row[place + 1 :]] for row in self.rows)
         )

@@ -1,4 +1,8 @@
-"""Fixtures of the suites, and of a user's own checks. They arrive by name; all are of session scope but the recorder."""
+"""Fixtures of the suites, and of a user's own checks. They arrive by name; all are of session scope but the recorder.
+
+Each asks pytest's `request` and no other fixture: a conftest that overrides one of them, or `pytestconfig`, must not
+reach the value of another, which stays for the whole session.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +12,7 @@ import pytest
 
 from mlgate.artifacts.signature import Signature
 from mlgate.errors import MlgateError
-from mlgate.evaluation.data import EvaluationData
+from mlgate.evaluation.rows import EvaluationData
 from mlgate.evidence import Finding, Outcome
 from mlgate.model_version import ModelVersion
 from mlgate.policy import Policy
@@ -18,100 +22,110 @@ from mlgate.scoring.equality import Equality
 from mlgate.scoring.input_space import InputSpace
 from pytest_mlgate.keys import CHECK, RECORDER, SESSION, NotServed, check_failed
 from pytest_mlgate.session import GateSession
+from pytest_mlgate.wiring import TestedEnvironment
 
 
 @pytest.fixture(scope="session")
-def mlgate_session(pytestconfig: pytest.Config) -> GateSession:
+def mlgate_session(request: pytest.FixtureRequest) -> GateSession:
     """The gate run; for the fixtures below."""
-    return pytestconfig.stash[SESSION]
+    return _run(request)
 
 
 @pytest.fixture(scope="session")
-def mlgate_version(mlgate_session: GateSession) -> ModelVersion:
+def mlgate_version(request: pytest.FixtureRequest) -> ModelVersion:
     """The model version under test."""
-    return mlgate_session.version
+    return _run(request).version
 
 
 @pytest.fixture(scope="session")
-def mlgate_policy(mlgate_session: GateSession) -> Policy:
+def mlgate_policy(request: pytest.FixtureRequest) -> Policy:
     """The policy it is judged by."""
-    return mlgate_session.policy
+    return _run(request).policy
 
 
 @pytest.fixture(scope="session")
-def mlgate_signature(mlgate_session: GateSession) -> Signature:
+def mlgate_signature(request: pytest.FixtureRequest) -> Signature:
     """Its signature; inputs or outputs are `None` where it declares none."""
-    return mlgate_session.signature
+    return _run(request).signature
 
 
 @pytest.fixture(scope="session")
-def mlgate_example(mlgate_session: GateSession) -> bytes | None:
+def mlgate_example(request: pytest.FixtureRequest) -> bytes | None:
     """Its logged example as a request body, or `None`."""
-    return mlgate_session.directory.serving_example
+    return _run(request).directory.serving_example
 
 
 @pytest.fixture(scope="session")
-def mlgate_inputs(mlgate_session: GateSession) -> InputSpace:
+def mlgate_inputs(request: pytest.FixtureRequest) -> InputSpace:
     """Its valid inputs, to draw rows from."""
-    return mlgate_session.inputs
+    return _run(request).inputs
 
 
 @pytest.fixture(scope="session")
-def mlgate_equality(mlgate_session: GateSession) -> Equality:
+def mlgate_equality(request: pytest.FixtureRequest) -> Equality:
     """When two of its answers are equal."""
-    return mlgate_session.equality
+    return _run(request).equality
 
 
 @pytest.fixture(scope="session")
-def mlgate_seed(mlgate_session: GateSession) -> int:
+def mlgate_seed(request: pytest.FixtureRequest) -> int:
     """The seed of every random choice in this run."""
-    return mlgate_session.seed
+    return _run(request).seed
 
 
 @pytest.fixture(scope="session")
-def mlgate_output(mlgate_session: GateSession) -> Path:
+def mlgate_output(request: pytest.FixtureRequest) -> Path:
     """A folder for files that go with the evidence; `load/` and `failures/` are published."""
-    return mlgate_session.work
+    return _run(request).work
 
 
 @pytest.fixture(scope="session")
-def mlgate_environment(mlgate_session: GateSession) -> Environment:
+def mlgate_environment(request: pytest.FixtureRequest) -> Environment:
     """What came of building and starting the version."""
+    return _environment(request)
+
+
+@pytest.fixture(scope="session")
+def mlgate_server(request: pytest.FixtureRequest) -> ModelServer:
+    """The running server. Where there is none, the check that asks is `errored`."""
+    return _client(request).server
+
+
+@pytest.fixture(scope="session")
+def mlgate_client(request: pytest.FixtureRequest) -> ScoringClient:
+    """A client of the running server; brings it back after a crash or a hang."""
+    return _client(request)
+
+
+@pytest.fixture(scope="session")
+def mlgate_champion(request: pytest.FixtureRequest) -> Champion | None:
+    """The champion, to be served when it is needed; `None` where there is no comparison."""
+    return _run(request).served_champion()
+
+
+@pytest.fixture(scope="session")
+def mlgate_data(request: pytest.FixtureRequest) -> EvaluationData | None:
+    """The evaluation data, or `None` where the policy names none."""
+    return _run(request).data
+
+
+def _run(request: pytest.FixtureRequest) -> GateSession:
+    return request.config.stash[SESSION]
+
+
+def _environment(request: pytest.FixtureRequest) -> TestedEnvironment:
     try:
-        return mlgate_session.environment()
+        return _run(request).environment()
     except MlgateError as error:
         pytest.exit(str(error), returncode=error.pytest_exit_code)
 
 
-@pytest.fixture(scope="session")
-def mlgate_server(mlgate_session: GateSession, mlgate_environment: Environment) -> ModelServer:
-    """The running server. Where there is none, the check that asks is `errored`."""
-    client = mlgate_session.client()
+def _client(request: pytest.FixtureRequest) -> ScoringClient:
+    environment = _environment(request)
+    client = _run(request).client()
     if client is None:
-        problem = mlgate_session.environment().problem
-        raise NotServed(f"the model is not served: {problem}")
-    return client.server
-
-
-@pytest.fixture(scope="session")
-def mlgate_client(mlgate_session: GateSession, mlgate_server: ModelServer) -> ScoringClient:
-    """A client of the running server; brings it back after a crash or a hang."""
-    client = mlgate_session.client()
-    if client is None:
-        raise NotServed("the model is not served")
+        raise NotServed(f"the model is not served: {environment.problem}")
     return client
-
-
-@pytest.fixture(scope="session")
-def mlgate_champion(mlgate_session: GateSession) -> Champion | None:
-    """The champion, to be served when it is needed; `None` where there is no comparison."""
-    return mlgate_session.served_champion()
-
-
-@pytest.fixture(scope="session")
-def mlgate_data(mlgate_session: GateSession) -> EvaluationData | None:
-    """The evaluation data, or `None` where the policy names none."""
-    return mlgate_session.data
 
 
 @pytest.fixture

@@ -1,8 +1,13 @@
 """The gate inside pytest: collects the suites, guards the checks, judges at the end. Registered only with `--mlgate`."""
 
+import inspect
 import sys
 from collections.abc import Generator, Sequence
+from fnmatch import fnmatch
+from functools import cached_property
 from importlib.metadata import entry_points
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +22,10 @@ from pytest_mlgate.recorder import Recorder
 from pytest_mlgate.session import GateSession, Request
 
 ENVIRONMENT = "environment"
+# The package of the built-in suites.
+PACKAGE = "mlgate_suites"
+# Files of `own_checks`; pytest's own defaults for python_files.
+CHECK_FILES = ("test_*.py", "*_test.py")
 # Exit status for any verdict that is neither passed nor failed; pytest itself uses 0 to 6.
 UNDECIDED = 20
 _EXIT = {VerdictOutcome.PASSED: 0, VerdictOutcome.FAILED: 1, VerdictOutcome.INCONCLUSIVE: UNDECIDED}
@@ -35,14 +44,27 @@ class Gate:
         self.session = GateSession(_request(config), tell=self._tell)
         self.prepared = False
         self.interrupted = False
+        self._uncollected = False
+        self._others_failed = False
         config.stash[RECORDER] = self.recorder
         config.stash[SESSION] = self.session
         config.pluginmanager.register(fixtures, "mlgate-fixtures")
         self._prepare()
-        config.option.pyargs = True
         # The user's paths are kept; testpaths and the working directory are not swept up.
         own = list(config.args) if config.args_source is config.ArgsSource.ARGS else []
+        if not config.option.pyargs:
+            # Ours are module names, for which pytest has one switch; a folder `tests` must not become a package of that name.
+            own = [_absolute(config, argument) for argument in own]
+        config.option.pyargs = True
         config.args = [*self._suite_modules(), *map(str, self.session.policy.own_checks), *own]
+        # Without this, an own check that can not be imported would be missed, and nothing else would say so.
+        config.option.continue_on_collection_errors = False
+
+    @property
+    def passed(self) -> bool:
+        """Whether this run came to the verdict passed, and every file and tag of it is written."""
+        verdict = self.session.verdict
+        return self.session.problem is None and verdict is not None and verdict.outcome is VerdictOutcome.PASSED
 
     def _prepare(self) -> None:
         try:
@@ -54,8 +76,10 @@ class Gate:
             self.session.close()
             pytest.exit(str(error), returncode=error.pytest_exit_code)
         except BaseException:
-            self.session.abort()
-            self.session.close()
+            try:
+                self.session.abort()
+            finally:  # a second Ctrl-C may end the abort
+                self.session.close()
             raise
         self.prepared = True
 
@@ -78,24 +102,59 @@ class Gate:
     # Collection
 
     @pytest.hookimpl(tryfirst=True)
+    def pytest_ignore_collect(self, collection_path: Path) -> bool | None:
+        """Collect the policy's own checks whatever --ignore, collect_ignore and norecursedirs say."""
+        return False if self._is_own_check(collection_path) else None
+
+    def pytest_collect_file(self, file_path: Path, parent: Any) -> Any:
+        """Collect them whatever python_files says."""
+        if not self._is_own_check(file_path) or parent.session.isinitpath(file_path):
+            return None
+        if path_matches(file_path, self.config.getini("python_files")):
+            return None  # pytest's own hook takes it
+        return parent.session.gethookproxy(file_path).pytest_pycollect_makemodule(module_path=file_path, parent=parent)
+
+    def pytest_pycollect_makemodule(self, module_path: Path, parent: Any) -> Any:
+        """Give a packaged suite the same readable node id wherever it is installed.
+
+        Outside of the root directory pytest gives every module the same empty one, and `--deselect` and `--lf` could
+        not tell two suites' checks apart.
+        """
+        if module_path.parent not in _packaged_folders():
+            return None
+        return pytest.Module.from_parent(parent, path=module_path, nodeid=f"{PACKAGE}/{module_path.name}")
+
+    def _is_own_check(self, path: Path) -> bool:
+        if not any(path == own or path.is_relative_to(own) for own in self._own_checks):
+            return False
+        return path_matches(path, CHECK_FILES) or (path.is_dir() and not path.name.startswith((".", "__")))
+
+    @cached_property
+    def _own_checks(self) -> tuple[Path, ...]:
+        return tuple(path.resolve() for path in self.session.policy.own_checks)
+
+    @pytest.hookimpl(tryfirst=True)
     def pytest_pycollect_makeitem(self, collector: Any, name: str, obj: object) -> Any:
-        """Collect our checks whatever python_functions says: a user's naming rule must not hide a check."""
-        if (
-            collector.obj.__name__.startswith("mlgate_suites.")
-            and name.startswith("test_")
-            and _marker(obj) is not None
-        ):
-            return list(collector._genfunctions(name, obj))  # noqa: SLF001  (what pytest's own hook calls; no public way)
-        return None
+        """Collect checks whatever python_functions says: a user's naming rule must not hide one."""
+        marker = _marker(obj)
+        if marker is None:
+            return None
+        if _is_packaged(collector.module) and name.startswith("test_"):
+            ids = self.session.expected.get(marker.kwargs.get("suite", ""), ())
+            if marker.args[0] not in {parse_check_id(key)[0] for key in ids}:
+                return []  # this policy does not ask for it
+        elif collector.funcnamefilter(name):
+            return None  # pytest's own hook takes it
+        return list(collector._genfunctions(name, obj))  # noqa: SLF001  (what pytest's own hook calls; no public way)
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Make one test of each expected check id: `accuracy.floor[metric=f1]` is its own line everywhere."""
         marker = next(metafunc.definition.iter_markers("mlgate_check"), None)
-        if marker is None or not marker.args or not metafunc.module.__name__.startswith("mlgate_suites."):
+        if marker is None or not marker.args or not _is_packaged(metafunc.module):
             return
         expected = self.session.expected.get(marker.kwargs.get("suite", ""), ())
         cases = [params for check, params in map(parse_check_id, expected) if check == marker.args[0] and params]
-        names = sorted({name for params in cases for name in params} or set(metafunc.fixturenames) & {"metric", "case"})
+        names = sorted({name for params in cases for name in params})
         if names:
             values = [tuple(params[name] for name in names) for params in cases]
             metafunc.parametrize(names, values, ids=["-".join(value) for value in values])
@@ -118,21 +177,39 @@ class Gate:
             raise pytest.UsageError(f"{item.nodeid}: {error}") from None
         if not self._wanted(item, suite, key):
             return
+        if _is_packaged(getattr(item, "module", None)):
+            _refuse_overrides(item)
+        elif key in self._reserved:
+            raise pytest.UsageError(f"{item.nodeid}: {key} is a check of mlgate's own. Hint: give yours another id")
         if not self.recorder.collected(key, suite):
             raise pytest.UsageError(f"{item.nodeid}: a second check with the id {key}; ids are unique")
         item.stash[CHECK] = key
 
+    @cached_property
+    def _reserved(self) -> frozenset[str]:
+        """Ids that only the packaged suites may record."""
+        return frozenset(key for keys in self.session.expected.values() for key in keys)
+
     def _wanted(self, item: pytest.Item, suite: str, key: str) -> bool:
-        """Whether the policy expects a check of ours; a user's own are always wanted."""
-        module = getattr(item, "module", None)
-        if module is None or not module.__name__.startswith("mlgate_suites."):
-            return True
+        """Whether the policy expects a check of ours; a user's own are wanted unless other suites were asked for."""
+        if not _is_packaged(getattr(item, "module", None)):
+            return not self.session.request.suites or suite in self.session.suites
         return key in self.session.expected.get(suite, ())
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Note what could not be collected: pytest says so itself, and stops."""
+        self._uncollected = self._uncollected or report.failed
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Drop those of our checks that this policy does not ask for."""
-        items[:] = [item for item in items if item.get_closest_marker("mlgate_check") is None or CHECK in item.stash]
+        """Drop the checks that were not asked for; refuse a promise of own checks that none came of."""
+        marked = [item for item in items if item.get_closest_marker("mlgate_check") is not None]
+        for own in self._own_checks:
+            if not self._uncollected and not any(item.path == own or item.path.is_relative_to(own) for item in marked):
+                hint = "its files are called test_….py, and its tests carry the marker mlgate_check(id, suite=…)"
+                raise pytest.UsageError(f"own_checks: {own} holds no check. Hint: {hint}")
+        unwanted = {item for item in marked if CHECK not in item.stash}
+        items[:] = [item for item in items if item not in unwanted]
 
     # Running
 
@@ -145,24 +222,27 @@ class Gate:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
         """Take pytest's word too: the worst of both counts."""
+        raised = call.excinfo
         report: Any = yield
         if CHECK not in item.stash:
             return report
-        text = call.excinfo.exconly().splitlines()[0] if call.excinfo else str(report.outcome)
-        if call.excinfo and isinstance(call.excinfo.value, EXPECTED):
-            text = str(call.excinfo.value)
+        outcome = str(report.outcome)
+        if raised and outcome == "passed":
+            outcome = "failed"  # a plugin inside of this hook called an exception a pass
+        text = raised.exconly().splitlines()[0] if raised else outcome
+        if raised and isinstance(raised.value, EXPECTED):
+            text = str(raised.value)
             report.longrepr = f"{item.stash[CHECK]}: {text}"
         self.recorder.reported(
             item.stash[CHECK],
-            outcome=report.outcome,
+            outcome=outcome,
             when=report.when,
             xfail=hasattr(report, "wasxfail"),
             text=text,
             duration_s=report.duration,
         )
         if report.when == "call" and report.passed:
-            outcome = self.recorder.outcome(item.stash[CHECK])
-            report.user_properties.append(("mlgate_outcome", str(outcome)))
+            report.user_properties.append(("mlgate_outcome", str(self.recorder.outcome(item.stash[CHECK]))))
         return report
 
     @pytest.hookimpl(tryfirst=True)
@@ -175,42 +255,52 @@ class Gate:
     # The end
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_keyboard_interrupt(self) -> None:
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """Remember: an interrupted run has no verdict."""
-        self.interrupted = True
+        # An error in collection comes here as well; it is judged, as checks that did not run.
+        self.interrupted = not isinstance(excinfo.value, pytest.Session.Interrupted)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> Generator[None, Any, Any]:
-        """Judge and publish; set the exit status of design §5.1."""
-        # Exit status 2 without an interrupt is an error in collection: judged, as checks that did not run.
-        broken = exitstatus in {pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.USAGE_ERROR}
+        """Judge and publish; set the exit status of design §5.1; say the verdict last."""
         try:
-            if self.interrupted or broken or self.config.option.collectonly:
-                self.session.abort()
-            else:
-                verdict = self.session.finish(self.recorder.results([ENVIRONMENT, *self.session.suites]))
-                session.exitstatus = self._exit_status(_EXIT[verdict.outcome], exitstatus)
+            self._finish(session, exitstatus)
+        except KeyboardInterrupt:
+            self.session.abort()
+            self._tell("interrupted; this run has no verdict")
+            session.exitstatus = pytest.ExitCode.INTERRUPTED
         finally:
             self.session.close()
-        return (yield)
+        result = yield
+        reporter = self.config.pluginmanager.get_plugin("terminalreporter")
+        if reporter is not None:
+            summary.write_verdict(reporter, self.session)
+        return result
 
-    def _exit_status(self, verdict: int, pytests: int) -> int:
+    def _finish(self, session: pytest.Session, exitstatus: int) -> None:
+        broken = exitstatus in {pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.USAGE_ERROR}
+        if self.interrupted or broken or self.config.option.collectonly:
+            self.session.abort()
+            return
+        verdict = self.session.finish(self.recorder.results([ENVIRONMENT, *self.session.suites]))
+        session.exitstatus = self._exit_status(verdict.outcome, exitstatus)
+
+    def _exit_status(self, verdict: VerdictOutcome, pytests: int) -> int:
         if self.session.problem is not None:
             return self.session.problem.pytest_exit_code
-        # Another collected test failed: a plain failure, whatever the verdict on the model is.
-        own_failed = pytests == pytest.ExitCode.TESTS_FAILED and self._another_failed
-        return 1 if own_failed and verdict == 0 else verdict
-
-    _another_failed = False
+        # Something else that was collected failed: a plain failure, whatever the verdict on the model is.
+        if pytests == pytest.ExitCode.TESTS_FAILED and (self._others_failed or verdict is VerdictOutcome.PASSED):
+            return int(pytest.ExitCode.TESTS_FAILED)
+        return _EXIT[verdict]
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Note failures of tests that are no checks."""
-        if report.failed and not any(name == "mlgate_check" for name in report.keywords):
-            self._another_failed = True
+        if report.failed and "mlgate_check" not in report.keywords:
+            self._others_failed = True
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        """Print the table of checks and, last, the verdict."""
-        summary.write(terminalreporter, self.session)
+        """Print the table of checks."""
+        summary.write_table(terminalreporter, self.session)
 
     def pytest_unconfigure(self) -> None:
         """Stop whatever is left, also after a crash in collection."""
@@ -218,9 +308,44 @@ class Gate:
             self.session.close()
 
 
+def path_matches(path: Path, patterns: Sequence[str]) -> bool:
+    """Return whether the name of a Python file matches one of *patterns*."""
+    return path.suffix == ".py" and any(fnmatch(path.name, pattern) for pattern in patterns)
+
+
+def _is_packaged(module: Any) -> bool:
+    return module is not None and module.__name__.startswith(f"{PACKAGE}.")
+
+
+def _packaged_folders() -> Sequence[Path]:
+    spec = find_spec(PACKAGE)
+    return [Path(place) for place in spec.submodule_search_locations or ()] if spec else []
+
+
 def _marker(obj: object) -> Any:
-    marks: Sequence[Any] = getattr(obj, "pytestmark", [])
-    return next((mark for mark in marks if mark.name == "mlgate_check"), None)
+    marks = getattr(obj, "pytestmark", ()) if inspect.isfunction(obj) else ()
+    return next((mark for mark in marks if mark.name == "mlgate_check" and mark.args), None)
+
+
+def _absolute(config: pytest.Config, argument: str) -> str:
+    """Return a path of the command line as pytest would read it, made absolute; the part from "::" on stays."""
+    path, separator, rest = argument.partition("::")
+    return f"{config.invocation_params.dir / path}{separator}{rest}"
+
+
+def _refuse_overrides(item: pytest.Item) -> None:
+    """Refuse a packaged check that would get one of our fixtures from somebody else.
+
+    Raises:
+        pytest.UsageError: A conftest or a plugin overrides a fixture.
+    """
+    for name, definitions in item._fixtureinfo.name2fixturedefs.items():  # type: ignore[attr-defined]  # noqa: SLF001  (no public way)
+        modules = [definition.func.__module__ for definition in definitions]
+        ours = [module.startswith(("pytest_mlgate.", f"{PACKAGE}.")) for module in modules]
+        if any(ours) and not ours[-1]:
+            source = inspect.getsourcefile(definitions[-1].func) or modules[-1]
+            hint = "rename it; what is judged must not depend on the tests around it"
+            raise pytest.UsageError(f"{source}: fixture {name} replaces mlgate's own. Hint: {hint}")
 
 
 def _request(config: pytest.Config) -> Request:
@@ -230,9 +355,9 @@ def _request(config: pytest.Config) -> Request:
         policy=option(options.POLICY),
         suites=tuple(option(options.SUITES)),
         champion=option(options.CHAMPION),
-        sandbox=option(options.SANDBOX),
+        sandbox=option(options.SANDBOX) or "container",
         output=option(options.OUTPUT),
-        publish=not option(options.NO_PUBLISH),
+        publish=not option(options.NO_PUBLISH) and not config.option.collectonly,
         seed=option(options.SEED),
         explore=option(options.EXPLORE),
         progress=sys.stderr.isatty(),

@@ -15,6 +15,18 @@ OUTPUT = "mlgate_output"
 NO_PUBLISH = "mlgate_no_publish"
 SEED = "mlgate_seed"
 EXPLORE = "mlgate_explore"
+# Flag to dest, for all but --mlgate itself.
+OTHERS = {
+    "--mlgate-policy": POLICY,
+    "--mlgate-suite": SUITES,
+    "--mlgate-champion": CHAMPION,
+    "--mlgate-sandbox": SANDBOX,
+    "--mlgate-image": IMAGE,
+    "--mlgate-output": OUTPUT,
+    "--mlgate-no-publish": NO_PUBLISH,
+    "--mlgate-seed": SEED,
+    "--mlgate-explore": EXPLORE,
+}
 
 
 def add_options(parser: "pytest.Parser") -> None:
@@ -50,8 +62,7 @@ def add_options(parser: "pytest.Parser") -> None:
         "--mlgate-sandbox",
         dest=SANDBOX,
         choices=("container", "process"),
-        default="container",
-        help="Where the model runs; process is not isolated",
+        help="Where the model runs; default: container. process is not isolated",
     )
     group.addoption("--mlgate-image", dest=IMAGE, metavar="REF", help="Test this image instead of building one")
     group.addoption("--mlgate-output", dest=OUTPUT, metavar="DIR", help="Default: .mlgate/<name>-<version>/")

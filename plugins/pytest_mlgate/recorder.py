@@ -1,7 +1,7 @@
 """Recorder: what each check said, held against what pytest saw. No pytest import, no decision about the verdict."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mlgate.check_id import parse_check_id
 from mlgate.evidence import Cause, CheckResult, Finding, Outcome, SuiteResult
@@ -16,6 +16,7 @@ class _Entry:
     findings: list[Finding] = field(default_factory=list)
     reported: list[tuple[Outcome, str]] = field(default_factory=list)
     runs: int = 0
+    called: bool = False
     duration_s: float = 0.0
 
 
@@ -43,6 +44,7 @@ class Recorder:
         """Take pytest's report of one phase of the check's test."""
         entry = self._entries[key]
         entry.duration_s += duration_s
+        entry.called = entry.called or when == "call"
         worst = Outcome.SKIPPED if xfail else _REPORTED.get(outcome, Outcome.ERRORED)
         if worst is not Outcome.PASSED:
             entry.reported.append((worst, f"{when}: {'marked xfail' if xfail else text}"))
@@ -84,6 +86,9 @@ def _settle(entry: _Entry) -> Finding:
             return _spoiled(entry, Outcome.SKIPPED, "did not run: deselected, or the run stopped before it")
         return _spoiled(entry, Outcome.ERRORED, "recorded no finding")
     finding = entry.findings[0]
+    if not entry.called:
+        # Another plugin's runner took over: whether the test went on to fail is not known.
+        return _spoiled(entry, Outcome.ERRORED, "pytest reported no call of it")
     for outcome, text in entry.reported:
         # A recorded failure is raised as one, so pytest's "failed" adds nothing to it.
         if outcome.badness > finding.outcome.badness:
@@ -92,8 +97,7 @@ def _settle(entry: _Entry) -> Finding:
 
 
 def _spoiled(entry: _Entry, outcome: Outcome, reason: str) -> Finding:
-    worst = max((finding.outcome for finding in entry.findings), key=lambda found: found.badness, default=outcome)
-    if worst.badness > outcome.badness:
-        outcome = worst
-        reason = f"{entry.findings[0].reason} ({reason})"
+    worst = max(entry.findings, key=lambda finding: finding.outcome.badness, default=None)
+    if worst is not None and worst.outcome.badness > outcome.badness:
+        return replace(worst, reason=f"{worst.reason} ({reason})")
     return Finding(outcome=outcome, reason=reason, cause=Cause.HARNESS)

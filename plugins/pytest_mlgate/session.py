@@ -3,6 +3,7 @@
 import os
 import platform
 import secrets
+import shutil
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
@@ -16,8 +17,9 @@ from typing import TYPE_CHECKING
 from mlgate.artifacts.cache import fetch
 from mlgate.artifacts.directory import ModelDirectory
 from mlgate.errors import ConfigError, MlgateError, RegistryError
-from mlgate.evaluation.data import EvaluationData, load_data
+from mlgate.evaluation.data import load_data
 from mlgate.evaluation.outputs import check_mapping
+from mlgate.evaluation.rows import EvaluationData
 from mlgate.evidence import (
     ChampionFacts,
     DataFacts,
@@ -100,9 +102,11 @@ class GateSession:
         self.evidence: Evidence | None = None
         self.verdict: Verdict | None = None
         self.problem: MlgateError | None = None
+        self.installed = False
         self._environment: wiring.TestedEnvironment | None = None
         self._client: ScoringClient | None = None
         self._status_before: str | None = None
+        self._announced = False
         self._closing: list[wiring.Close] = []
 
     # (1) Before anything is collected or started.
@@ -127,9 +131,12 @@ class GateSession:
         self.champion = self._find_champion()
         self.data = self._load_data()
         self.work = Path(tempfile.mkdtemp(prefix="mlgate-"))
+        # The guard removes it too, when this process is killed; without this, it would stay where the guard fails.
+        self._closing.append(lambda: shutil.rmtree(self.work, ignore_errors=True))
         self._closing.append(wiring.guard(self.tag, self.work, sandbox=self.request.sandbox))
         if self.writes_tags:
             self._status_before = self.registry.tags(self.version).get(tags.STATUS)
+            self._announced = True
             self.registry.set_tags(self.version, tags.running_tags(format_time(self.started)))
 
     def _check_request(self) -> None:
@@ -139,8 +146,10 @@ class GateSession:
                 raise ConfigError(f"--mlgate-suite {name}: no such suite", hint=f"suites: {', '.join(known)}")
             if name == "accuracy" and not self.policy.values.accuracy.decides:
                 raise ConfigError("--mlgate-suite accuracy: the policy has no accuracy.data and accuracy.metrics")
-        if self.request.seed is not None and not (self.request.seed.isdigit() and int(self.request.seed) < 2**53):
-            raise ConfigError(f"--mlgate-seed {self.request.seed}: not a whole number from 0 to 2^53 - 1")
+        seed = self.request.seed
+        # isdigit() alone accepts "²", and int() is slow on thousands of digits.
+        if seed is not None and not (seed.isascii() and seed.isdigit() and len(seed) <= 16 and int(seed) < 2**53):
+            raise ConfigError(f"--mlgate-seed {seed}: not a whole number from 0 to 2^53 - 1")
         missing = [path for path in self.policy.own_checks if not path.exists()]
         if missing:
             raise ConfigError(f"own_checks: {missing[0]} does not exist", hint="paths are relative to the policy file")
@@ -298,11 +307,14 @@ class GateSession:
         self.evidence = replace(evidence, verdict=VerdictFacts(outcome=str(self.verdict.outcome), reasons=reasons))
         try:
             write_files(self.evidence, self.work)
-            if self.request.publish:
+            try:
                 self._publish(self.evidence)
+            except MlgateError as error:
+                self.problem = error  # what was measured is still worth its files
             install_files(self.work, self.output)
+            self.installed = True
         except MlgateError as error:
-            self.problem = error
+            self.problem = self.problem or error
         except OSError as error:
             self.problem = MlgateError(f"the run's files can not be written ({error.strerror or error})")
         return self.verdict
@@ -314,9 +326,10 @@ class GateSession:
 
     def abort(self) -> None:
         """Leave nothing that reads like a verdict of this run."""
-        if getattr(self, "version", None) is not None and self.writes_tags and self._status_before is not None:
+        self.verdict = self.evidence = None
+        if self._announced:
             with suppress(MlgateError):
-                self.registry.set_tags(self.version, {tags.STATUS: self._status_before})
+                self.registry.set_tags(self.version, {tags.STATUS: self._status_before or "not finished"})
 
     def close(self) -> None:
         """Stop the server, then the watchdog, and remove the working folder. May be called twice."""

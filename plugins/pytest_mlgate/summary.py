@@ -34,25 +34,35 @@ def header(session: GateSession) -> list[str]:
     return lines
 
 
-def write(reporter: Any, session: GateSession) -> None:
-    """Print the table and the verdict; the important line comes last."""
+def write_table(reporter: Any, session: GateSession) -> None:
+    """Print every check, the worst first."""
     evidence = session.evidence
     if evidence is None or session.verdict is None:
         return
+    reporter.ensure_newline()
     reporter.section("mlgate")
+    told = ""
     for check in sorted(evidence.checks(), key=lambda result: -result.outcome.badness):
         reporter.write(f"{check.outcome:<13}", **_COLOUR[check.outcome])
         reporter.write_line(f"{check.key:<38} {_numbers(check)}".rstrip())
-        if check.outcome is not Outcome.PASSED:
-            reporter.write_line(f"{'':13}{check.finding.reason}")
+        # Where nothing is served, every check has the same reason: once is enough.
+        if check.outcome is not Outcome.PASSED and check.finding.reason != told:
+            told = check.finding.reason
+            reporter.write_line(f"{'':13}{told}")
             if check.finding.advice:
                 reporter.write_line(f"{'':13}→ {check.finding.advice}")
             if "example" in check.finding.details:
                 reporter.write_line(f"{'':13}example: {check.finding.details['example']}"[:400])
-    reporter.write_line("")
+
+
+def write_verdict(reporter: Any, session: GateSession) -> None:
+    """Print where the report is and, last, the verdict: what is read first in a job log is its end."""
+    evidence = session.evidence
+    if evidence is None or session.verdict is None:
+        return
     if session.problem is not None:
         reporter.write_line(f"mlgate: {session.problem}", red=True, bold=True)
-    else:
+    if session.installed:
         reporter.write_line(f"report: {session.output / 'report.html'}")
     if session.run_id is not None:
         reporter.write_line(f"MLflow: {session.registry.run_url(session.run_id) or f'run {session.run_id}'}")

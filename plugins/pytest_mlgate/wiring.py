@@ -114,6 +114,11 @@ class TestedEnvironment:
         return self.server.image.pins if self.server is not None else ()
 
     @property
+    def python(self) -> str | None:
+        """Full version of the environment's Python."""
+        return self.server.image.python if self.server is not None else None
+
+    @property
     def serves(self) -> bool:
         """Whether there is a server to ask."""
         return self.install_problem is None and self.load_problem is None
@@ -140,6 +145,10 @@ def open_environment(make: Callable[[], ModelServer], requirements: Sequence[str
     except ServerError as error:
         server.stop()
         return TestedEnvironment(requirements=requirements, server=server, load_problem=error)
+    except BaseException:
+        # Ctrl-C, or an engine that is gone: nobody else knows this server yet.
+        server.stop()
+        raise
     return TestedEnvironment(requirements=requirements, server=server)
 
 

@@ -7,9 +7,9 @@ import pytest
 from mlgate.artifacts.signature import Signature
 from mlgate.errors import MlgateError
 from mlgate.evaluation.comparison import Comparison
-from mlgate.evaluation.data import EvaluationData
 from mlgate.evaluation.metrics import Scored
 from mlgate.evaluation.outputs import OutputMapping
+from mlgate.evaluation.rows import EvaluationData
 from mlgate.evaluation.scoring import NotScored, score_data
 from mlgate.evidence import Cause
 from mlgate.policy import Policy

@@ -32,7 +32,9 @@ def test_pins(mlgate_environment: Environment, mlgate_record: Any) -> None:
     if mlgate_environment.install_problem is not None:
         mlgate_record(inconclusive("nothing was installed", cause=Cause.ENVIRONMENT))
         return
-    differences = pin_differences(mlgate_environment.requirements, mlgate_environment.pins)
+    differences = pin_differences(
+        mlgate_environment.requirements, mlgate_environment.pins, python=mlgate_environment.python
+    )
     asked = len(mlgate_environment.requirements)
     if differences:
         mlgate_record(

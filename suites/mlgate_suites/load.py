@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mlgate.errors import LoadGeneratorError
-from mlgate.evaluation.data import EvaluationData
+from mlgate.evaluation.rows import EvaluationData
 from mlgate.evidence import Cause, Finding
 from mlgate.load.judgement import judge_error_rate, judge_percentile, judge_rate, not_judged, unhealthy
 from mlgate.load.locust import LoadRun, run_load

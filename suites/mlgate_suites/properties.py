@@ -14,7 +14,7 @@ from mlgate.scoring.equality import Equality
 from mlgate.scoring.input_space import InputSpace
 from mlgate.scoring.payloads import Batch, encode
 from mlgate_suites.findings import failed, inconclusive, passed, problem_of, rows_or_none, suspect_row
-from mlgate_suites.shrink import Budget, narrow, simplify
+from mlgate_suites.shrink import Budget, answered, narrow, simplify
 from mlgate_suites.strategies import explore
 
 # One request of these is compared with as many single requests: enough for each column's edges, quick on one core.
@@ -135,11 +135,7 @@ def test_batch(
 def _answerable(client: ScoringClient, space: InputSpace, rows: int, seed: int) -> Batch | None:
     """Return rows that the server answers together; what it can not answer is `properties.total`'s to find."""
     batch = space.sample(rows, seed=seed)
-    if rows_or_none(client.score(batch)) is not None:
-        return batch
-    good = [index for index in range(rows) if rows_or_none(client.score(batch.take([index]))) is not None]
-    kept = batch.take(good)
-    return kept if good and rows_or_none(client.score(kept)) is not None else None
+    return batch if rows_or_none(client.score(batch)) is not None else answered(client, batch)
 
 
 def _nothing_answered() -> Finding:

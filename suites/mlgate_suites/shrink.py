@@ -1,11 +1,13 @@
-"""From a failing batch to one simple failing row."""
+"""From a failing batch to one simple failing row, or to the rows that do not fail."""
 
 from collections.abc import Callable
 
+from mlgate.scoring.client import ScoringClient
 from mlgate.scoring.input_space import InputSpace
 from mlgate.scoring.payloads import Batch
+from mlgate_suites.findings import problem_of, rows_or_none
 
-# A crash costs milliseconds a probe; a hang costs the whole request timeout, so it gets few.
+# A crash costs milliseconds a probe; a hang costs the whole request timeout and a restart, so it gets few.
 MAX_PROBES = 80
 MAX_HANG_PROBES = 8
 
@@ -52,12 +54,26 @@ def narrow(batch: Batch, fails: Fails, budget: Budget, *, suspect: int | None = 
     return batch
 
 
+def answered(client: ScoringClient, batch: Batch) -> Batch | None:
+    """Return the rows of *batch* that are answered one by one and together, or `None`."""
+    budget = Budget()
+    good: list[int] = []
+    for index in range(len(batch)):
+        if budget.left <= 0:
+            break
+        problem = problem_of(client.score(batch.take([index])), None, rows=1)
+        budget.spend(problem)
+        good += [index] if problem is None else []
+    kept = batch.take(good)
+    return kept if good and rows_or_none(client.score(kept)) is not None else None
+
+
 def simplify(row: Batch, space: InputSpace, fails: Fails, budget: Budget) -> Batch:
     """Return *row* (a batch of one) with every column as simple as it can be while it still fails."""
     if row.columns is None or len(row) != 1:
         return row
     for domain in space.domains:
-        value_now = row.rows[0][list(row.columns).index(domain.name or 0)]
+        value_now = row.rows[0][row.columns.index(0 if domain.name is None else domain.name)]
         for value in domain.simpler(value_now):
             if budget.left <= 0:
                 return row

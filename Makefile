@@ -1,0 +1,58 @@
+# The same names that CI runs. `make demo` and `make test` do all set-up themselves, and say so when there is none to do.
+.DEFAULT_GOAL := help
+.PHONY: help setup venv engine base-image demo test lint typing unit plugin suites integration wheel bench format clean
+
+PYTEST := .venv/bin/pytest
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: venv engine base-image ## Environment, container engine and base image; nothing where they are there
+
+venv:
+	@.ci/venv
+
+engine:
+	@.ci/engine
+
+base-image: venv engine
+	@.ci/base-image
+
+demo: venv ## Run the main job on real data: four challengers, four verdicts
+	@.ci/engine && .ci/base-image || echo "no container engine: the demo runs in the process sandbox"
+	.venv/bin/mlgate demo
+
+test: setup unit plugin suites integration wheel ## Run every test
+
+lint: venv ## ruff: rules and format
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+
+typing: venv ## mypy, strict
+	.venv/bin/mypy
+
+unit: venv ## Pure core, no engine, no network
+	$(PYTEST) tests/unit tests/repo -m "not slow" -q
+
+plugin: venv ## The pytest plugin, with pytester
+	$(PYTEST) tests/plugin -q
+
+suites: venv ## Every check against its mutant model and a healthy one
+	$(PYTEST) tests/suites -q
+
+integration: setup ## Real container engine, real MLflow server
+	$(PYTEST) tests/integration -q
+
+wheel: venv ## Install the built wheel in an empty environment and collect the suites there
+	$(PYTEST) tests/repo -m slow -q
+
+bench: setup ## Print the numbers of the README
+	.venv/bin/python benchmarks/idle_tax.py
+	.venv/bin/python benchmarks/gate_run.py
+
+format: venv
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
+
+clean: ## Remove what make made, but for the engine's images
+	rm -rf .venv demo-output dist build

@@ -1,0 +1,176 @@
+"""Who may import what (design §3). A rule that no test holds decays."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+STDLIB = sys.stdlib_module_names
+# What turns evidence into a decision, and what measures it: no I/O libraries, no SDK.
+PURE = {
+    "quantities", "check_id", "typed_json", "evidence", "model_version", "verdict", "gate", "errors", "policy",
+    "statistics", "scoring.payloads", "scoring.answers", "scoring.equality", "scoring.input_space",
+    "evaluation.rows", "evaluation.metrics", "evaluation.comparison", "evaluation.outputs", "load.schedule", "load.samples",
+    "load.judgement", "images.recipe", "images.pins", "images.facts", "registry.interface", "registry.tags",
+    "sandbox.interface", "artifacts.signature",
+}  # fmt: skip
+# The few packages that a pure module may use, and the one reason for each.
+PURE_MAY = {
+    "numpy": None,
+    "scipy": None,
+    "rfc8785": {"evidence"},  # canonical JSON is a format, not a service
+    "packaging": {"images.recipe", "images.pins"},  # PEP 440 and 508 are formats too
+    "pydantic": {"policy"},  # the one place where text comes in
+}
+# Each SDK has its adapters; anywhere else it would leak its types.
+SDKS = {
+    "mlflow": {"registry.mlflow", "serving.__main__", "demo.training", "demo.models.log_of_years", "demo.models.needs_statsmodels"},
+    "docker": {"images.docker", "sandbox.engine", "sandbox.container", "sandbox.watchdog"},
+    "testcontainers": {"sandbox.container"},
+    "kubernetes": set(),
+    "onnxruntime": set(),
+    "locust": {"load.locustfile"},
+    "gevent": {"load.locustfile"},
+    "geventhttpclient": {"load.locustfile"},
+    "pytest": set(),
+    "hypothesis": set(),
+}  # fmt: skip
+
+
+def modules(root: str, package: str) -> Iterator[tuple[str, Path]]:
+    """Yield dotted name below *package*, and file."""
+    base = ROOT / root / package if root else ROOT / package
+    for path in sorted(base.rglob("*.py")):
+        yield ".".join(path.relative_to(base).with_suffix("").parts).removesuffix(".__init__"), path
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Yield every module that a file imports, but for type checking only."""
+    tree = ast.parse(path.read_text())
+    hidden = {
+        inner
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if node in hidden:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield "." * node.level + (node.module or "")
+
+
+MLGATE = dict(modules("", "mlgate"))
+
+
+def is_pure(name: str) -> bool:
+    """Whether the rule for pure modules holds for *name*."""
+    return name in PURE or any(name.startswith(f"{part}.") for part in PURE if part == "statistics")
+
+
+@pytest.mark.parametrize("name", sorted(name for name in MLGATE if is_pure(name)))
+def test_a_pure_module_imports_only_pure_modules(name):
+    """Standard library, numpy and scipy, and each other."""
+    for imported in imports(MLGATE[name]):
+        top = imported.partition(".")[0]
+        if top == "mlgate":
+            inner = imported.removeprefix("mlgate.")
+            assert is_pure(inner), f"{name} imports {imported}, which is not pure"
+        elif top not in STDLIB:
+            allowed = PURE_MAY.get(top, set())
+            assert allowed is None or name in allowed, f"{name} imports {imported}"
+
+
+def test_every_pure_module_exists():
+    """A name that is misspelt in the table above would be held to nothing."""
+    assert {name for name in PURE if name not in MLGATE} == set()
+
+
+@pytest.mark.parametrize("sdk", sorted(SDKS))
+def test_an_sdk_appears_in_its_adapters_only(sdk):
+    """One place to change when the SDK does."""
+    found = {name for name, path in MLGATE.items() if any(i.partition(".")[0] == sdk for i in imports(path))}
+    assert found <= SDKS[sdk], f"{sdk} is imported in {sorted(found - SDKS[sdk])}"
+
+
+def test_what_serves_inside_the_image_imports_nothing_else_of_mlgate():
+    """Only that folder is copied into the image."""
+    for name, path in MLGATE.items():
+        if name.startswith("serving"):
+            assert not [i for i in imports(path) if i.startswith(("mlgate", ".."))], name
+
+
+def test_the_library_imports_neither_plugin_nor_suites():
+    """The arrow points one way."""
+    for name, path in MLGATE.items():
+        tops = {imported.partition(".")[0] for imported in imports(path)}
+        assert not tops & {"pytest_mlgate", "mlgate_suites"}, name
+
+
+def test_the_suites_import_only_public_names_of_mlgate_and_not_the_plugin():
+    """A stranger's suite must be able to do everything that ours do."""
+    allowed = STDLIB | {"mlgate", "mlgate_suites", "pytest", "hypothesis", "numpy"}
+    for name, path in modules("suites", "mlgate_suites"):
+        for imported in imports(path):
+            assert imported.partition(".")[0] in allowed, f"{name} imports {imported}"
+            assert not any(part.startswith("_") for part in imported.split(".") if part != "__init__"), imported
+
+
+def test_there_is_no_import_cycle_in_the_library():
+    """Modules can be read one after another."""
+    graph = {
+        f"mlgate.{name}": {i for i in imports(path) if i.startswith("mlgate.")} for name, path in MLGATE.items() if name
+    }
+    done: set[str] = set()
+
+    def visit(module: str, path: tuple[str, ...]) -> None:
+        assert module not in path, " → ".join([*path[path.index(module) :], module])
+        if module not in done:
+            for imported in graph.get(module, ()):
+                visit(imported, (*path, module))
+            done.add(module)
+
+    for module in graph:
+        visit(module, ())
+
+
+HEAVY = (
+    "mlflow",
+    "pandas",
+    "numpy",
+    "docker",
+    "kubernetes",
+    "hypothesis",
+    "locust",
+    "gevent",
+    "scipy",
+    "pyarrow",
+    "pydantic",
+)
+
+
+def loaded_by(code: str) -> set[str]:
+    """Return which heavy packages a fresh interpreter holds after *code*."""
+    script = f"{code}\nimport sys\nprint([name for name in {HEAVY!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
+    return set(ast.literal_eval(done.stdout.splitlines()[-1]))
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import mlgate",
+        "import pytest_mlgate.plugin",
+        "import mlgate.cli.app",
+        "import sys; sys.argv = ['mlgate', '--help']\nfrom mlgate.cli.app import run\nrun(['--help'])",
+    ],
+)
+def test_what_everybody_pays_for_loads_nothing_heavy(code):
+    """A plugin that is installed and not used, and a help text, cost next to nothing."""
+    assert loaded_by(code) == set()

@@ -1,0 +1,127 @@
+"""Run the packaged checks as plain functions: fixtures by name, against an in-process server."""
+
+import inspect
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from mlgate.artifacts.signature import parse_signature
+from mlgate.check_id import format_check_id, parse_check_id
+from mlgate.evaluation.rows import EvaluationData
+from mlgate.evidence import Finding
+from mlgate.policy import Policy
+from mlgate.scoring.client import ScoringClient
+from mlgate.scoring.equality import equality_for
+from mlgate.scoring.input_space import Unsupported, input_space
+from mlgate_suites import accuracy, cold_start, load, properties, schema
+from tests.inprocess import InProcessServer
+
+SUITES: dict[str, ModuleType] = {
+    "schema": schema, "properties": properties, "accuracy": accuracy, "cold_start": cold_start, "load": load,
+}  # fmt: skip
+
+
+@dataclass
+class ServedChampion:
+    """The champion's side, on a server of its own."""
+
+    server: InProcessServer
+    signature: Any
+
+    @contextmanager
+    def serving(self):
+        self.server.start()
+        client = ScoringClient(self.server, timeout_s=5)
+        yield client
+        client.close()
+        self.server.stop()
+
+
+@dataclass
+class Bench:
+    """One model under test, and what the fixtures of the suites give."""
+
+    server: InProcessServer
+    signature: Any  # MLflow's
+    policy: Policy
+    output: Path
+    data: EvaluationData | None = None
+    champion: ServedChampion | None = None
+    example: bytes | None = None
+    timeout_s: float = 5.0
+    seed: int = 1234
+    _made: dict[str, Any] = field(default_factory=dict)
+
+    def findings(self, suite: str) -> dict[str, Finding]:
+        """Run every check of *suite* that the policy expects; return text id to finding."""
+        expected = self.policy.expected_checks(champion=self.champion is not None)[suite]
+        found: dict[str, Finding] = {}
+        for key in expected:
+            check, params = parse_check_id(key)
+            function = _function_of(SUITES[suite], check)
+            recorded: list[Finding] = []
+            arguments = {
+                name: params.get(name) or self._fixture(SUITES[suite], name, recorded.append)
+                for name in _names(function)
+            }
+            function(**arguments)
+            assert len(recorded) == 1, f"{key} recorded {len(recorded)} findings"
+            found[format_check_id(check, params)] = recorded[0]
+        return found
+
+    def outcomes(self, suite: str) -> dict[str, str]:
+        return {key: str(finding.outcome) for key, finding in self.findings(suite).items()}
+
+    def _fixture(self, module: ModuleType, name: str, record: Callable[[Finding], None]) -> Any:
+        if name == "mlgate_record":
+            return record
+        if name not in self._made:
+            self._made[name] = self._make(module, name, record)
+        return self._made[name]
+
+    def _make(self, module: ModuleType, name: str, record: Callable[[Finding], None]) -> Any:
+        signature = parse_signature({"signature": self.signature.to_dict()} if self.signature is not None else {})
+        match name:
+            case "mlgate_client":
+                return ScoringClient(self.server, timeout_s=self.timeout_s)
+            case "mlgate_signature":
+                return signature
+            case "mlgate_policy":
+                return self.policy
+            case "mlgate_seed":
+                return self.seed
+            case "mlgate_example":
+                return self.example
+            case "mlgate_inputs":
+                known = [self.data.features] if self.data else []
+                return input_space(signature.inputs, rules=self.policy.values.properties.inputs, known=known)
+            case "mlgate_equality":
+                return equality_for(signature.outputs, tolerance=self.policy.values.properties.tolerance)
+            case "mlgate_data":
+                return self.data
+            case "mlgate_champion":
+                return self.champion
+            case "mlgate_output":
+                return self.output
+            case _:
+                fixture = getattr(module, name).__wrapped__
+                arguments = {needed: self._fixture(module, needed, record) for needed in _names(fixture)}
+                return fixture(**arguments)
+
+
+def _names(function: Callable[..., Any]) -> list[str]:
+    return list(inspect.signature(function).parameters)
+
+
+def _function_of(module: ModuleType, check: str) -> Callable[..., Any]:
+    for value in vars(module).values():
+        marks = getattr(value, "pytestmark", [])
+        if any(mark.name == "mlgate_check" and mark.args == (check,) for mark in marks):
+            return value
+    raise AssertionError(f"no check {check} in {module.__name__}")
+
+
+__all__ = ["Bench", "ServedChampion", "Unsupported"]
