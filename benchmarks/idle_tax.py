@@ -40,7 +40,7 @@ def main() -> int:
     times: dict[str, list[float]] = {name: [] for name in commands}
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "test_empty.py").write_text("def test_empty():\n    pass\n")
-        for name, command in commands.items():
+        for command in commands.values():
             seconds(command, folder)  # bytecode and page cache
         for _ in range(runs):
             for name, command in commands.items():

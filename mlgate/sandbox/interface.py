@@ -123,6 +123,10 @@ class Environment(Protocol):
         """Full version of the environment's Python; `None` where nothing was installed."""
 
     @property
+    def seconds(self) -> Mapping[str, float]:
+        """What the `image` (found or built) and the `start` took; empty where it did not come to that."""
+
+    @property
     def install_problem(self) -> InstallError | None:
         """Why it could not be installed."""
 

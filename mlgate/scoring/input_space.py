@@ -23,7 +23,8 @@ UNKNOWN_RANGE = 1e6
 _INTEGER_EDGE = {DataType.INTEGER: 2**31 - 1, DataType.LONG: 2**53 - 1}
 # Types whose edge is nearer than what is tried where nothing is known; float16 beyond its edge is infinite.
 _TENSOR_EDGE = {"uint8": 255.0, "int8": 127.0, "int16": 32767.0, "uint16": 65535.0, "float16": 65504.0}
-_LARGEST_SEEN = 1e300
+# What a known row may show; the width of doubles beyond 1e300 would have no end.
+_LARGEST_SEEN = {**_INTEGER_EDGE, DataType.FLOAT: float(np.finfo(np.float32).max), DataType.DOUBLE: 1e300}
 _NULL_SHARE = 0.1
 _EDGE_SHARE = 0.25
 _DYNAMIC_AXIS = 3  # length drawn for an axis of -1 beyond the rows
@@ -173,7 +174,7 @@ def _column_domain(column: Column, rules: Mapping[str, "InputRule"], known: Sequ
     if column.type is DataType.BOOLEAN:
         return _with(domain, values=(False, True), default=seen[0] if seen and seen[0] is True else False)
     if column.type in _NUMBERS:
-        return _number_domain(domain, rule, [value for value in seen if _is_number(value)])
+        return _number_domain(domain, rule, [value for value in seen if _is_number(value, column.type)])
     if column.type is DataType.DATETIME:
         return _with(domain, default=str(seen[0]) if seen else _EPOCH.isoformat())
     distinct = tuple(dict.fromkeys(str(value) for value in seen))
@@ -221,16 +222,18 @@ def _representable(kind: DataType, low: float, high: float) -> tuple[float, floa
         return max(math.ceil(max(low, -edge)), -edge), min(math.floor(min(high, edge)), edge)
     most = float(np.finfo(np.float32 if kind is DataType.FLOAT else np.float64).max)
     low, high = max(float(low), -most), min(float(high), most)
-    if kind is DataType.FLOAT:
+    if kind is DataType.FLOAT and low <= high:
         narrow_low, narrow_high = np.float32(low), np.float32(high)
-        low = float(narrow_low if narrow_low >= low else np.nextafter(narrow_low, np.float32(np.inf)))
-        high = float(narrow_high if narrow_high <= high else np.nextafter(narrow_high, np.float32(-np.inf)))
+        low = float(narrow_low if float(narrow_low) >= low else np.nextafter(narrow_low, np.float32(np.inf)))
+        high = float(narrow_high if float(narrow_high) <= high else np.nextafter(narrow_high, np.float32(-np.inf)))
     return low, high
 
 
-def _is_number(value: object) -> bool:
-    # A logged example may hold NaN, and the sum of two numbers beyond this has no end either.
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= _LARGEST_SEEN
+def _is_number(value: object, kind: DataType) -> bool:
+    # A logged example may hold NaN, or what the column's type does not.
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not abs(value) <= _LARGEST_SEEN[kind]:
+        return False
+    return kind not in _INTEGER_EDGE or value == math.floor(value)
 
 
 def _tensor_domain(tensor: Tensor) -> Domain:

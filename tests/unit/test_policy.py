@@ -1,0 +1,166 @@
+"""The policy's values: what is expected, and what its digest covers."""
+
+from dataclasses import FrozenInstanceError
+
+import pytest
+from pydantic import ValidationError
+
+from mlgate.policy import ENVIRONMENT_CHECKS, METRICS, Policy, PolicyValues
+from mlgate.policy_file import load_policy, parse_policy
+from mlgate.statistics.proportions import requests_needed
+from tests.unit.builders import WITH_ACCURACY
+
+
+def test_the_built_in_policy_is_as_the_design_says():
+    """Everything but accuracy, 20/s for 30 s, p95 250 ms, 1 % errors, 10 s, 1 GiB."""
+    policy = Policy()
+    assert policy.requires == ("schema", "properties", "cold_start", "load")
+    load, cold = policy.values.load, policy.values.cold_start
+    assert (load.rate, load.duration, load.p95, load.p99, load.error_rate) == (20, 30, 0.25, None, 0.01)
+    assert (cold.ready, cold.first_prediction, cold.repeats) == (10, 10, 5)
+    assert policy.values.runtime.memory == 2**30
+    assert policy.values.sandbox == ("container",)
+    assert policy.values.evidence.max_age == 7 * 86400
+
+
+def test_accuracy_is_required_as_soon_as_data_and_metrics_are_known():
+    """Neither of the two is enough alone."""
+    assert "accuracy" in parse_policy(WITH_ACCURACY).requires
+    assert "accuracy" not in parse_policy("accuracy: {data: a.csv, label: y}\n").requires
+    assert "accuracy" not in parse_policy("accuracy: {metrics: {f1: {min: 0.5}}}\n").requires
+
+
+def test_the_environment_is_expected_first_and_always():
+    """It is implicit: no policy lists it."""
+    for text in ("", "requires: [load]\n", "requires: [mine]\nown_checks: [mine.py]\n"):
+        expected = parse_policy(text).expected_checks(champion=False)
+        assert next(iter(expected)) == "environment"
+        assert expected["environment"] == ENVIRONMENT_CHECKS
+
+
+def test_expected_checks_follow_the_values():
+    """One id a metric, a percentile and a case; regressions only with a champion."""
+    policy = parse_policy(
+        "accuracy: {data: a.csv, label: y, metrics: {rmse: {max: 2, margin: 0.1}, accuracy: {margin: 0.01}}}\n"
+        "load: {p95: null, p99: 1s}\n"
+    )
+    floors, regressions = (
+        ("accuracy.floor[metric=rmse]",),
+        ("accuracy.regression[metric=accuracy]", "accuracy.regression[metric=rmse]"),
+    )
+    assert policy.expected_checks(champion=False)["accuracy"] == floors
+    assert policy.expected_checks(champion=True)["accuracy"] == (*floors, *regressions)
+    assert policy.expected_checks(champion=True)["load"] == ("load.p99_latency", "load.error_rate", "load.rate")
+    assert "schema.rejects[case=empty_body]" in policy.expected_checks(champion=True)["schema"]
+
+
+def test_a_suite_of_the_users_own_has_no_ids_in_advance():
+    """It must have at least one check; the verdict sees to that."""
+    assert parse_policy("requires: [mine]\nown_checks: [a.py]\n").expected_checks(champion=False)["mine"] == ()
+
+
+@pytest.mark.parametrize(("key", "share"), [("p95", 0.05), ("p99", 0.01), ("error_rate", 0.001)])
+def test_a_limit_is_decidable_exactly_from_the_needed_requests_on(key, share):
+    """One request fewer is an error: 0.1 % needs 2 995."""
+    needed = requests_needed(share, 0.95)
+    values = {"p95": None, "p99": None, "error_rate": "50%"} | {key: "0.1%" if key == "error_rate" else "1s"}
+    load = PolicyValues.model_validate({"load": {**values, "rate": f"{needed}/s", "duration": "1s"}}).load
+    assert load.requests == needed
+    with pytest.raises(ValidationError, match=f"{key} can not be decided: .* needs {needed} clean requests"):
+        PolicyValues.model_validate({"load": {**values, "rate": f"{needed - 1}/s", "duration": "1s"}})
+
+
+BASE = parse_policy(WITH_ACCURACY).digest
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        WITH_ACCURACY + "# a comment\n",
+        "\n\n" + WITH_ACCURACY,
+        "version: 1\n" + WITH_ACCURACY,
+        WITH_ACCURACY + "evidence: {max_age: 1d}\n",
+        WITH_ACCURACY + "model: churn\n",
+        WITH_ACCURACY + "requires: [schema, properties, accuracy, cold_start, load]\n",
+        WITH_ACCURACY + "load: {rate: 20/s, duration: 30s}\n",
+        WITH_ACCURACY + "load: {rate: 1200/min, duration: 0.5m}\n",
+        WITH_ACCURACY + "runtime: {memory: 1024MiB}\n",
+        WITH_ACCURACY.replace("accuracy: {margin: 0.1}", "accuracy: {margin: 1.0e-1}"),
+    ],
+)
+def test_what_does_not_change_a_run_does_not_change_the_digest(text):
+    """Comments, `evidence`, and the same value in other words."""
+    assert parse_policy(text).digest == BASE
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "load: {p95: 251ms}",
+        "load: {rate: 21/s}",
+        "requires: [schema, properties, accuracy, cold_start]",
+        "sandbox: [container, process]",
+        "runtime: {memory: 2GiB}",
+        "runtime: {env: {A: b}}",
+        "schema: {rejects: basic}\nproperties: {examples: 501}",
+        "properties: {inputs: {age: {max: 120}}}",
+        "cold_start: {ready: 9s}",
+        "own_checks: [mine.py]",
+    ],
+)
+def test_a_limit_that_changes_a_run_changes_the_digest(text):
+    """Each section that decides what a run does."""
+    assert parse_policy(f"{WITH_ACCURACY}{text}\n").digest != BASE
+
+
+def test_the_bytes_of_an_own_check_are_in_the_digest(tmp_path):
+    """Also of a file deep in a folder; compiled files and other files are not."""
+    (tmp_path / "mlgate.yaml").write_text("own_checks: [mine/]\n")
+    (tmp_path / "mine" / "deep").mkdir(parents=True)
+    file = tmp_path / "mine" / "deep" / "test_mine.py"
+
+    def digest():
+        return load_policy(tmp_path / "mlgate.yaml").digest
+
+    seen = [digest()]
+    file.write_text("assert True\n")
+    seen.append(digest())
+    file.write_text("assert False\n")
+    seen.append(digest())
+    assert len(set(seen)) == 3
+    (file.parent / "__pycache__").mkdir()
+    (file.parent / "__pycache__" / "x.py").write_text("x")
+    (tmp_path / "mine" / "notes.txt").write_text("x")
+    assert digest() == seen[-1]
+    file.write_text("assert True\n")
+    assert digest() == seen[1]
+
+
+def test_the_digest_does_not_depend_on_where_the_policy_lies(tmp_path):
+    """A laptop and a runner judge by the same policy."""
+    digests = set()
+    for name in ("here", "there"):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "mlgate.yaml").write_text("own_checks: [mine.py]\n")
+        (folder / "mine.py").write_text("x = 1\n")
+        digests.add(load_policy(folder / "mlgate.yaml").digest)
+    assert len(digests) == 1
+
+
+def test_a_policy_never_changes():
+    """Neither the values nor what holds them."""
+    policy = Policy()
+    with pytest.raises(ValidationError):
+        policy.values.load.rate = 1.0
+    with pytest.raises(FrozenInstanceError):
+        policy.text = ""
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_a_floor_is_on_the_side_that_is_better(metric):
+    """A `max` on F1 would pass the worse model."""
+    wrong, right = ("min", "max") if metric == "rmse" else ("max", "min")
+    parse_policy(f"accuracy: {{metrics: {{{metric}: {{{right}: 0.5}}}}}}\n")
+    with pytest.raises(Exception, match=f"metrics.{metric}.{wrong} can not be a floor"):
+        parse_policy(f"accuracy: {{metrics: {{{metric}: {{{wrong}: 0.5}}}}}}\n")
