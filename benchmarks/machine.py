@@ -9,7 +9,11 @@ from statistics import median
 
 def machine() -> dict[str, str | int]:
     """Return what the numbers depend on."""
-    models = [line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line]
+    models = [
+        line.partition(":")[2].strip()
+        for line in Path("/proc/cpuinfo").read_text().splitlines()
+        if "model name" in line
+    ]
     return {
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.release()}",
@@ -26,6 +30,14 @@ def spread(values: list[float], scale: float = 1.0, digits: int = 1) -> str:
 
 def finish(name: str, *, ratio: float, goal: str, n: int, reached: bool, **more: object) -> int:
     """Print the JSON line and return the exit status: 1 where the goal is missed."""
-    line = {"benchmark": name, "ratio": round(ratio, 4), "goal": goal, "reached": reached, "n": n, **more, "machine": machine()}
+    line = {
+        "benchmark": name,
+        "ratio": round(ratio, 4),
+        "goal": goal,
+        "reached": reached,
+        "n": n,
+        **more,
+        "machine": machine(),
+    }
     print(json.dumps(line))
     return 0 if reached else 1

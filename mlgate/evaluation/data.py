@@ -35,11 +35,11 @@ def load_data(accuracy: "Accuracy", inputs: Schema | None, *, folder: Path) -> E
     table = _read(files, source)
     if not isinstance(inputs, ColumnSchema) or any(column.name is None for column in inputs.columns):
         raise DataError(f"{source}: evaluation data has named columns, the model's input signature has not")
-    needed = [str(column.name) for column in inputs.columns if column.required]
+    present = [column for column in inputs.columns if column.required or column.name in table.column_names]
+    needed = [str(column.name) for column in present]
     _require(table, [accuracy.label or "", *([accuracy.key] if accuracy.key else []), *needed], source)
     if table.num_rows == 0:
         raise DataError(f"{source}: no rows")
-    present = [column for column in inputs.columns if column.name in table.column_names]
     columns = [_json_values(table.column(str(column.name))) for column in present]
     labels = _json_values(table.column(accuracy.label or ""))
     if None in labels:
@@ -90,6 +90,12 @@ def _require(table: "pa.Table", names: Sequence[str], source: str) -> None:
     if missing:
         have = ", ".join(table.column_names[:20])
         raise DataError(f"{source}: no column {', '.join(repr(name) for name in missing)}", hint=f"columns: {have}")
+    for name in names:
+        if table.column_names.count(name) > 1:
+            raise DataError(f"{source}: {table.column_names.count(name)} columns are called '{name}'")
+        # Arrow reads text that is not UTF-8 as bytes, which JSON does not have.
+        if "binary" in str(table.schema.field(name).type):
+            raise DataError(f"{source}: column '{name}' holds bytes and no text", hint="is the file UTF-8?")
 
 
 def _json_values(column: "pa.ChunkedArray") -> list[Any]:

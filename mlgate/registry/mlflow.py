@@ -8,7 +8,7 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import cached_property, partial
@@ -16,6 +16,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
+
+from tenacity import Retrying, retry_if_exception, stop_after_attempt
 
 from mlgate.errors import MlgateError, ModelNotFound, RegistryError
 from mlgate.model_version import ModelUri, ModelVersion
@@ -32,6 +34,9 @@ _METRICS_A_CALL = 1000
 _TAGS_A_CALL = 100
 _MAX_EVIDENCE_BYTES = 64 * 1024 * 1024
 _DOWNLOADS = 8
+# Two first writers of one tag: MLflow reads, then inserts, and the database refuses the slower one.
+_LOST_RACE = "UNIQUE constraint failed", "duplicate key value", "Duplicate entry"
+_TRIES = 3
 # A probe this young is believed; an older one is repeated, so that a server that died is found out quickly.
 _PROBE_AGE_S = 15.0
 
@@ -166,7 +171,8 @@ class MlflowRegistry:
         with self._calling(f"tagging {version.uri}") as client:
             lookup = Lookup(client, self.uri)
             for key, value in tags.items():
-                lookup.found(version.uri, partial(client.set_model_version_tag, name, number, key, value))
+                write = partial(client.set_model_version_tag, name, number, key, value)
+                lookup.found(version.uri, partial(_again_after_a_race, write))
 
     def description(self, version: ModelVersion) -> str:
         """Return the description of a registered version as it stands now."""
@@ -347,3 +353,13 @@ def _answers(call: Any) -> str:
             return "yes"
         return f"no: {http.in_short(error)}"
     return "yes"
+
+
+def _again_after_a_race(write: Callable[[], Any]) -> Any:
+    """Call *write*, which may be repeated, once more where it lost a race: by then the row is there to be updated."""
+    retrying = Retrying(stop=stop_after_attempt(_TRIES), retry=retry_if_exception(_lost_race), reraise=True)
+    return retrying(write)
+
+
+def _lost_race(error: BaseException) -> bool:
+    return any(sign in str(error) for sign in _LOST_RACE)

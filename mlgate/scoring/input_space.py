@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlgate.artifacts.signature import Column, DataType, Schema, Tensor, TensorSchema
+from mlgate.errors import PolicyError
 from mlgate.scoring.payloads import Batch
 
 if TYPE_CHECKING:
@@ -144,7 +145,8 @@ def input_space(inputs: Schema | None, *, rules: Mapping[str, "InputRule"], know
         known: Rows that are valid: the evaluation data, the logged example.
 
     Raises:
-        Unsupported: No input signature, a type that can not be generated yet, or a rule for no column; names it.
+        Unsupported: No input signature, or a type that can not be generated yet; names it.
+        PolicyError: A rule for what is no input column.
     """
     if inputs is None:
         raise Unsupported("no input signature: nothing says what a valid row is")
@@ -155,7 +157,10 @@ def input_space(inputs: Schema | None, *, rules: Mapping[str, "InputRule"], know
     names = {column.name for column in inputs.columns}
     strangers = sorted(set(rules) - names)
     if strangers:
-        raise Unsupported(f"properties.inputs names '{strangers[0]}', which is no input column")
+        have = ", ".join(str(column.name) for column in inputs.columns[:20])
+        raise PolicyError(
+            f"properties.inputs names '{strangers[0]}', which is no input column", hint=f"columns: {have}"
+        )
     return InputSpace(domains=tuple(_column_domain(column, rules, known) for column in inputs.columns), tensors=False)
 
 

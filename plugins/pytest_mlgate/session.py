@@ -38,7 +38,7 @@ from mlgate.registry import tags
 from mlgate.sandbox.interface import ModelServer
 from mlgate.sandbox.session import SessionTag
 from mlgate.scoring.equality import Equality, equality_for
-from mlgate.scoring.input_space import InputSpace, example_batch, input_space
+from mlgate.scoring.input_space import InputSpace, Unsupported, example_batch, input_space
 from mlgate.verdict import Verdict, assess, format_time
 from pytest_mlgate import wiring
 
@@ -130,6 +130,8 @@ class GateSession:
         self.signature = self.directory.signature
         self.champion = self._find_champion()
         self.data = self._load_data()
+        with suppress(Unsupported):  # the checks that need rows are errored, by name; a rule for no column stops here
+            _ = self.inputs
         self.work = Path(tempfile.mkdtemp(prefix="mlgate-"))
         # The guard removes it too, when this process is killed; without this, it would stay where the guard fails.
         self._closing.append(lambda: shutil.rmtree(self.work, ignore_errors=True))

@@ -71,10 +71,6 @@ def test_two_runs_on_one_version_at_once_both_finish(gated):
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(
-    strict=False,
-    reason="MlflowRegistry.set_tags loses MLflow's own race: UNIQUE constraint failed: model_version_tags, exit 3",
-)
 def test_two_runs_at_once_on_a_real_mlflow_server_both_publish(gated, mlflow_server, monkeypatch):
     """Both runs are stored whole, and the version's tags are those of one of them."""
     import mlflow

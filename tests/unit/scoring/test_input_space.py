@@ -22,6 +22,7 @@ from mlgate.artifacts.signature import (
     TensorSchema,
     UnsupportedType,
 )
+from mlgate.errors import PolicyError
 from mlgate.policy import InputRule
 from mlgate.scoring.input_space import UNKNOWN_RANGE, Mode, Unsupported, example_batch, input_space
 from mlgate.scoring.payloads import Batch, encode
@@ -173,7 +174,7 @@ def test_a_rule_that_does_not_fit_the_type_is_refused(kind, rule, says):
 def test_a_rule_for_no_column_is_refused_by_name():
     """And one for a tensor, which nothing would apply."""
     columns = ColumnSchema((Column("a", DataType.DOUBLE, True),))
-    with pytest.raises(Unsupported, match="names 'b', which is no input column"):
+    with pytest.raises(PolicyError, match="names 'b', which is no input column"):
         input_space(columns, rules={"b": InputRule(min=0)})
     with pytest.raises(Unsupported, match="names 'x', and rules for tensors are not built yet"):
         input_space(TensorSchema((Tensor("x", "float64", (-1,)),)), rules={"x": InputRule(min=0)})
