@@ -2,14 +2,14 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlgate.artifacts.directory import ModelDirectory
 from mlgate.artifacts.signature import Signature
-from mlgate.errors import InstallError, ServerError
+from mlgate.errors import InstallError, MlgateError, ServerError
 from mlgate.policy import Policy
 from mlgate.sandbox.interface import ModelServer, ServerLimits
 from mlgate.scoring.client import ScoringClient
@@ -151,8 +151,10 @@ def open_environment(make: Callable[[], ModelServer], requirements: Sequence[str
         server.stop()
         return TestedEnvironment(requirements=requirements, server=server, load_problem=error)
     except BaseException:
-        # Ctrl-C, or an engine that is gone: nobody else knows this server yet.
-        server.stop()
+        # Ctrl-C, or an engine that is gone: nobody else knows this server yet. What can not be removed now is the
+        # watchdog's, and must not hide why we stop.
+        with suppress(MlgateError):
+            server.stop()
         raise
     seconds = {"image": made - began, "start": time.monotonic() - made}
     return TestedEnvironment(requirements=requirements, server=server, seconds=seconds)

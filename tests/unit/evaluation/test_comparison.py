@@ -131,15 +131,23 @@ def test_the_margin_of_a_loss_is_turned_the_right_way_round(better, outcome):
     assert (finding.details["challenger"]["value"] < finding.details["champion"]["value"]) is better
 
 
-@pytest.mark.parametrize("better", [True, False])
-def test_a_perfect_champion_is_no_division_by_zero(better):
-    """Its rmse is 0, and so is its variance: peers divide by one or the other."""
+@pytest.mark.parametrize(
+    ("champion_noise", "margin", "outcome"),
+    [
+        (0.0, 0.2, Outcome.INCONCLUSIVE),
+        (0.0, 0.01, Outcome.INCONCLUSIVE),
+        (1e-6, 0.2, Outcome.PASSED),
+        (1e-6, 0.01, Outcome.FAILED),
+    ],
+)
+def test_a_champion_without_error_is_no_division_by_zero(champion_noise, margin, outcome):
+    """Its rmse is 0 or nearly: peers divide by it. Without any error there is nothing to estimate from, and it says so."""
     rng = np.random.default_rng(2)
     truth = rng.normal(0, 3, 500)
-    near = truth + rng.normal(0, 0.05, 500)
-    margin = 0.2 if better else 0.01
-    finding = compare(truth.tolist(), near.tolist(), truth.tolist(), rmse={"margin": margin}).regression("rmse")
-    assert finding.outcome is (Outcome.PASSED if better else Outcome.FAILED)
+    new, old = truth + rng.normal(0, 0.05, 500), truth + rng.normal(0, 1, 500) * champion_noise
+    finding = compare(truth.tolist(), new.tolist(), old.tolist(), rmse={"margin": margin}).regression("rmse")
+    assert finding.outcome is outcome
+    assert ("without any error" in finding.reason) is (champion_noise == 0)
 
 
 def test_a_champion_that_is_never_right_is_no_division_by_zero():
@@ -268,14 +276,16 @@ def test_failing_is_corrected_for_the_number_of_comparisons(loss):
 
 
 def test_one_loss_among_many_needs_more_than_one_alone():
-    """At some loss a single comparison fails that is inconclusive among identical others."""
-    truth = TRUTH
+    """A margin between the bounds at 95 % and 97.5 %: alone it fails, beside another comparison it is not decided."""
     new, old = labels(1000, 74), labels(1000, 50)
-    alone = compare(truth, new, old, accuracy={"margin": 0.014}).regression("accuracy")
-    rows = [[{"label": label, "p": 0.5} for label in side] for side in (new, old)]
-    others = {"roc_auc": {"margin": 0.1}, "f1": {"margin": 0.2}}
-    among = compare(truth, *rows, mapping={"prediction": "label", "score": "p"}, accuracy={"margin": 0.014}, **others)
-    assert alone.outcome is Outcome.FAILED
+    upper = [
+        -compare(TRUTH, new, old, confidence=level, accuracy={"margin": 0.5}).regression("accuracy").interval[1]
+        for level in ("95%", "97.5%")
+    ]
+    margin = sum(upper) / 2
+    alone = compare(TRUTH, new, old, accuracy={"margin": margin})
+    among = compare(TRUTH, new, old, accuracy={"margin": margin}, f1={"margin": 0.2})
+    assert alone.regression("accuracy").outcome is Outcome.FAILED
     assert among.regression("accuracy").outcome is Outcome.INCONCLUSIVE
     assert among.regression("f1").outcome is Outcome.PASSED
 

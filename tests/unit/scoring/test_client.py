@@ -1,5 +1,6 @@
 """The client, against a real HTTP server that misbehaves."""
 
+import contextlib
 import socket
 import struct
 import threading
@@ -212,6 +213,24 @@ def test_a_body_beyond_the_cap_is_cut_off(server, client, monkeypatch):
     server.behave = good
     assert client.post(b"{}", content_type=JSON_TYPE).rows() == [1]
     assert client.restarts == 0
+
+
+def test_a_body_without_an_end_is_left_at_the_cap(server, monkeypatch):
+    """Long before the deadline: it is not read to see how long it is."""
+    monkeypatch.setattr(client_module, "MAX_BODY", 1000)
+
+    def endless(handler):
+        handler.send_response(200)
+        handler.send_header("Transfer-Encoding", "chunked")
+        handler.end_headers()
+        with contextlib.suppress(OSError):
+            while not server.over.is_set():
+                handler.wfile.write(b"400\r\n" + b"x" * 1024 + b"\r\n")
+
+    server.behave = endless
+    patient = ScoringClient(server, timeout_s=20.0)
+    assert patient.post(b"{}", content_type=JSON_TYPE).problem == "too_large"
+    patient.close()
 
 
 def test_a_small_body_that_unpacks_beyond_the_cap_is_cut_off_too(server, client, monkeypatch):
