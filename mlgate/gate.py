@@ -102,11 +102,11 @@ def admit(policy: Policy, today: Today, stored: Sequence[StoredEvidence]) -> Adm
     if chosen is None:
         return Admission(admitted=False, reasons=tuple(near_misses))
     candidate, evidence = chosen
-    # (3) What was tested is what is deployed, compared with who serves today.
-    reasons = [*_comparisons(policy, today, evidence)]
-    # (4) The verdict is computed again; the stored one is not read.
+    # (3) The verdict is computed again; the stored one is not read.
     verdict = assess(policy, evidence, today.now)
-    reasons += verdict.reasons
+    # (4) What was tested is what is deployed, compared with who serves today. After the verdict: where a version could
+    # not even be installed, that is the news, and not that there is no image to compare.
+    reasons = [*verdict.reasons, *_comparisons(policy, today, evidence)]
     return Admission(
         admitted=verdict.outcome is VerdictOutcome.PASSED and not reasons,
         reasons=tuple(reasons),

@@ -5,7 +5,6 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-import click
 import typer
 
 from mlgate.cli import demo, doctor, gate, init, policy, promote, report, status, test
@@ -13,6 +12,9 @@ from mlgate.errors import MlgateError
 
 INTERRUPTED = 130
 USAGE = 2
+# typer brings a click of its own from 0.2x on, and uses the installed one before: its public BadParameter leads to the
+# base class in both.
+ClickException: type[Exception] = typer.BadParameter.__mro__[2]
 
 EPILOG = """Exit status: 0 admitted or done · 1 refused · 2 usage, URI or configuration · 3 could not decide or act ·
 4 inconclusive · 5 rolled back · 6 locked by another process · 130 interrupted"""
@@ -43,14 +45,14 @@ def run(arguments: Sequence[str]) -> int:
         os.environ["NO_COLOR"] = "1"
     try:
         result = typer.main.get_command(app).main(args=words, prog_name="mlgate", standalone_mode=False)
-    except click.exceptions.Exit as error:
+    except typer.Exit as error:
         return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt):
         return _say("interrupted", INTERRUPTED)
-    except click.ClickException as error:
-        hint = getattr(error, "ctx", None)
-        usage = f" Hint: {hint.command_path} --help" if hint else ""
-        return _say(f"{' '.join(error.format_message().split())}{usage}", USAGE)
+    except ClickException as error:
+        context = getattr(error, "ctx", None)
+        message = " ".join(error.format_message().split()).rstrip(".")  # type: ignore[attr-defined]  # ClickException's
+        return _say(f"{message}. Hint: {context.command_path if context else 'mlgate'} --help", USAGE)
     except MlgateError as error:
         if debug:
             traceback.print_exc()
@@ -59,7 +61,8 @@ def run(arguments: Sequence[str]) -> int:
         # The reader (head, less) has enough; a second error while flushing would only confuse.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    return result if isinstance(result, int) else 0
+    # typer turns Ctrl-C into this number by itself, and says nothing.
+    return _say("interrupted", INTERRUPTED) if result == INTERRUPTED else result if isinstance(result, int) else 0
 
 
 def _say(line: str, code: int) -> int:

@@ -1,0 +1,129 @@
+"""The command line: one line for every error, and the exit status of design §5.2."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from mlgate.cli import app
+from mlgate.cli import test as test_command
+from mlgate.errors import EvidenceError, LockedError, PolicyError, RegistryError, UriError
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """An empty working directory with a registry that nobody answers at."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://user:secret@127.0.0.1:1")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["gat"], "No such command 'gat'. Did you mean 'gate'?. Hint: mlgate --help"),
+        (["gate"], "Missing argument 'URI'. Hint: mlgate gate --help"),
+        (["gate", "models:/x"], "'models:/x' is not a model URI"),
+        (["gate", "models:/x/1", "--output", "xml"], "Hint: mlgate gate --help"),
+        (["promote", "nonsense://1"], "'nonsense://1' is not a model URI"),
+        (["policy", "check", "missing.yaml"], "missing.yaml: can not be read"),
+        (["gate", "models:/x/1", "--policy", "missing.yaml"], "missing.yaml: can not be read"),
+        (["report"], "Missing argument 'URI'"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_exit_status_2(here, capsys, words, says):
+    """What, and what to do; no traceback, nothing on standard output."""
+    assert app.run(words) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert says in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("words", [["gate", "models:/x/1"], ["status", "x"], ["promote", "models:/x/1", "--yes"]])
+def test_a_registry_that_does_not_answer_is_one_line_and_exit_status_3(here, capsys, words):
+    """And the password in its address is in no output."""
+    assert app.run(words) == 3
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert "127.0.0.1:1 does not answer" in err
+    assert "secret" not in err
+
+
+def test_debug_shows_the_traceback_too(here, capsys):
+    """For whoever has to mend mlgate itself."""
+    assert app.run(["--debug", "gate", "models:/x"]) == 2
+    assert "Traceback" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "pytests"),
+    [(UriError, 2, 4), (PolicyError, 2, 4), (RegistryError, 3, 3), (EvidenceError, 1, 3), (LockedError, 6, 3)],
+)
+def test_every_error_has_its_exit_status(error, status, pytests):
+    """Pinned: pipelines depend on these numbers."""
+    assert (error.exit_code, error.pytest_exit_code) == (status, pytests)
+
+
+def test_an_interrupt_is_exit_status_130(monkeypatch, capsys):
+    """As a shell expects."""
+
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mlgate.policy_file.load_policy", interrupted)
+    assert app.run(["policy", "check"]) == 130
+    assert capsys.readouterr().err == "mlgate: interrupted\n"
+
+
+@pytest.mark.parametrize(("pytests", "ours"), [(0, 0), (1, 1), (20, 4), (4, 2), (3, 3), (2, 130), (5, 4), (-9, 3)])
+def test_pytests_exit_status_is_translated(pytests, ours, monkeypatch):
+    """20 is inconclusive, 4 is configuration, 2 is an interrupt; a pytest that was killed could not decide."""
+
+    def run(command, **_):
+        return subprocess.CompletedProcess(command, pytests)
+
+    monkeypatch.setattr(test_command.subprocess, "run", run)
+    assert test_command.command("models:/x/1") == ours
+
+
+def test_init_writes_a_policy_that_can_be_used_and_never_writes_over_one(here, capsys):
+    """The file that is there is somebody's work."""
+    assert app.run(["init"]) == 0
+    assert app.run(["policy", "check"]) == 0
+    (here / "mlgate.yaml").write_text("# mine\n")
+    assert app.run(["init"]) == 2
+    assert (here / "mlgate.yaml").read_text() == "# mine\n"
+
+
+def test_policy_show_names_the_origin_of_each_value(here, capsys):
+    """A line of the file, or the default."""
+    (here / "mlgate.yaml").write_text("requires: [load]\nload:\n  rate: 50/s\n")
+    assert app.run(["policy", "show", "--output", "json"]) == 0
+    values = json.loads(capsys.readouterr().out)["values"]
+    assert values["load.rate"] == {"value": 50.0, "origin": "mlgate.yaml:3"}
+    assert values["load.duration"]["origin"] == "default"
+
+
+def test_policy_schema_is_json(here, capsys):
+    """For an editor."""
+    assert app.run(["policy", "schema"]) == 0
+    assert json.loads(capsys.readouterr().out)["title"] == "mlgate policy"
+
+
+def test_doctor_names_what_is_missing_and_ends_with_3(here, monkeypatch, capsys):
+    """No engine, no registry: each on its line, and the rest is looked at all the same."""
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{here}/nothing.sock")
+    assert app.run(["doctor", "--output", "json"]) == 3
+    found = json.loads(capsys.readouterr().out)
+    assert {name for name, line in found.items() if not line["ok"]} >= {"engine", "base image", "registry"}
+    assert found["python"]["ok"]
+    assert "secret" not in json.dumps(found)
+
+
+def test_a_reader_that_has_enough_is_no_error(here):
+    """`mlgate policy show | head -1` ends quietly."""
+    command = f"{sys.executable} -m mlgate policy show | head -1"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True, cwd=here)
+    assert done.stderr == ""
