@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,6 +30,7 @@ def test_total(
     mlgate_inputs: InputSpace,
     mlgate_policy: Policy,
     mlgate_seed: int,
+    mlgate_output: Path,
     mlgate_record: Any,
 ) -> None:
     """Every generated valid input is answered validly, in time."""
@@ -53,7 +55,8 @@ def test_total(
         problem = fails(row) or "fails among others and not alone"
         broken.append(_broken(row, problem, tried))
 
-    explore(mlgate_inputs, visit, examples=mlgate_policy.values.properties.examples, seed_value=mlgate_seed)
+    examples = mlgate_policy.values.properties.examples
+    explore(mlgate_inputs, visit, examples=examples, seed_value=mlgate_seed, folder=mlgate_output)
     if broken:
         mlgate_record(broken[0])
     elif tried == 0:

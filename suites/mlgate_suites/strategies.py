@@ -1,9 +1,12 @@
 """Hypothesis strategies over an input space: hypothesis draws the structure and the seed, numpy the rows."""
 
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
+from hypothesis.configuration import set_hypothesis_home_dir
 
 from mlgate.scoring.input_space import InputSpace, Mode
 from mlgate.scoring.payloads import Batch
@@ -25,8 +28,12 @@ def _filled(modes: dict[str | int | None, Mode | None]) -> dict[str | int | None
     return {name: mode for name, mode in modes.items() if mode is not None}
 
 
-def explore(space: InputSpace, visit: Callable[[Batch], None], *, examples: int, seed_value: int) -> None:
+def explore(
+    space: InputSpace, visit: Callable[[Batch], None], *, examples: int, seed_value: int, folder: Path | None = None
+) -> None:
     """Call *visit* with batches until *examples* rows were drawn; the same seed gives the same rows.
+
+    *folder* is where hypothesis may keep its own files meanwhile; default: the temporary directory.
 
     Hypothesis' own shrinking is off: it can not shrink a row that numpy drew, and each probe costs a request.
     """
@@ -46,4 +53,10 @@ def explore(space: InputSpace, visit: Callable[[Batch], None], *, examples: int,
     def run(batch: Batch) -> None:
         visit(batch)
 
-    run()
+    # Without this, hypothesis leaves a folder `.hypothesis` wherever somebody tests a model.
+    with tempfile.TemporaryDirectory(prefix="hypothesis-", dir=folder) as home:
+        set_hypothesis_home_dir(home)
+        try:
+            run()
+        finally:
+            set_hypothesis_home_dir(None)
