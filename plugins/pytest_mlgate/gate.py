@@ -17,7 +17,7 @@ from mlgate.errors import ConfigError, MlgateError
 from mlgate.evidence import Outcome
 from mlgate.verdict import VerdictOutcome
 from pytest_mlgate import fixtures, options, summary
-from pytest_mlgate.keys import CHECK, EXPECTED, RECORDER, SESSION
+from pytest_mlgate.keys import CHECK, EXIT_STATUS, EXPECTED, RECORDER, SESSION
 from pytest_mlgate.recorder import Recorder
 from pytest_mlgate.session import GateSession, Request
 
@@ -74,7 +74,9 @@ class Gate:
             raise pytest.UsageError(str(error)) from None
         except MlgateError as error:
             self.session.close()
-            pytest.exit(str(error), returncode=error.pytest_exit_code)
+            # No pytest.exit: this early it prints its message twice.
+            self.config.stash[EXIT_STATUS] = error.pytest_exit_code
+            raise pytest.UsageError(str(error)) from None
         except BaseException:
             try:
                 self.session.abort()

@@ -13,6 +13,8 @@ SESSION: pytest.StashKey["GateSession"] = pytest.StashKey()
 RECORDER: pytest.StashKey["Recorder"] = pytest.StashKey()
 # The check id of an item, in text form.
 CHECK: pytest.StashKey[str] = pytest.StashKey()
+# The exit status of a run that ended before anything was collected, where it is not that of wrong usage.
+EXIT_STATUS: pytest.StashKey[int] = pytest.StashKey()
 
 
 class CheckFailed(AssertionError):

@@ -1,5 +1,6 @@
 """Hooks. Without `--mlgate` they cost a dictionary look-up; everything heavy is imported behind it."""
 
+import sys
 from collections.abc import Generator
 from typing import Any
 
@@ -34,7 +35,15 @@ def pytest_cmdline_main(config: pytest.Config) -> Generator[None, Any, Any]:
     for name, off in (("numprocesses", None), ("dist", "no"), ("distload", False), ("tx", [])):
         if hasattr(config.option, name):
             setattr(config.option, name, off)
-    status = yield
+    try:
+        status = yield
+    except pytest.UsageError as error:
+        from pytest_mlgate.keys import EXIT_STATUS  # noqa: PLC0415  (only a run with --mlgate comes here)
+
+        if EXIT_STATUS not in config.stash:
+            raise
+        sys.stderr.write(f"ERROR: {error}\n")
+        return config.stash[EXIT_STATUS]
     # Without this, a conftest that ends the run by pytest.exit(returncode=0) would look like a pass.
     if status == pytest.ExitCode.OK and not _only_tells(config) and not config.option.collectonly:
         gate = config.pluginmanager.get_plugin("mlgate-gate")

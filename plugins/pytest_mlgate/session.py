@@ -125,13 +125,13 @@ class GateSession:
         if self.policy.values.model not in (None, self.version.name):
             wanted, found = self.policy.values.model, self.version.name or self.version.uri
             raise ConfigError(f"the policy is for model '{wanted}', not '{found}'", hint="--mlgate-policy FILE")
-        check_output(self.output)
         self.directory = fetch(self.registry, self.version, progress=self.request.progress)
         self.signature = self.directory.signature
         self.champion = self._find_champion()
         self.data = self._load_data()
         with suppress(Unsupported):  # the checks that need rows are errored, by name; a rule for no column stops here
             _ = self.inputs
+        check_output(self.output)  # after all that can be wrong with the input, which leaves no folder behind
         self.work = Path(tempfile.mkdtemp(prefix="mlgate-"))
         # The guard removes it too, when this process is killed; without this, it would stay where the guard fails.
         self._closing.append(lambda: shutil.rmtree(self.work, ignore_errors=True))

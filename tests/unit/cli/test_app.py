@@ -127,3 +127,12 @@ def test_a_reader_that_has_enough_is_no_error(here):
     command = f"{sys.executable} -m mlgate policy show | head -1"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True, cwd=here)
     assert done.stderr == ""
+
+
+def test_pytest_says_once_that_the_registry_does_not_answer(here):
+    """Exit status 3, one line, no folder left behind."""
+    command = [sys.executable, "-m", "pytest", "-p", "no:locust", "-p", "no:cacheprovider", "--mlgate", "models:/x/1"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=here)
+    assert done.returncode == 3
+    assert (done.stdout + done.stderr).count("does not answer") == 1
+    assert list(here.iterdir()) == []
