@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from enum import StrEnum
@@ -12,7 +11,7 @@ import rfc8785
 
 from mlgate.check_id import format_check_id
 from mlgate.errors import EvidenceError
-from mlgate.typed_json import MAX_INTEGER, finite, read_number, typed
+from mlgate.typed_json import finite, jsonable, read_number, typed
 
 FORMAT = "mlgate-evidence/1"
 
@@ -47,34 +46,6 @@ class Cause(StrEnum):
     SERVER = "server"
     ENVIRONMENT = "environment"
     HARNESS = "harness"
-
-
-def jsonable(value: object) -> Any:
-    """Return *value* as JSON that RFC 8785 can carry, whatever a model or a fuzzer put in it.
-
-    Non-finite numbers and integers beyond 2^53 become text, lone surrogates are escaped, keys become text.
-    """
-    match value:
-        case None | bool():
-            return value
-        case str():
-            return str(value).encode("utf-8", "backslashreplace").decode()
-        case int():
-            return int(value) if abs(value) <= MAX_INTEGER else str(int(value))
-        case float():
-            return float(value) if math.isfinite(value) else str(float(value))
-        case bytes():
-            return value.hex()
-        case Mapping():
-            return {jsonable(str(key)): jsonable(inner) for key, inner in value.items()}
-        case list() | tuple():
-            return [jsonable(inner) for inner in value]
-        case set() | frozenset():  # in an order that does not change from process to process
-            return sorted((jsonable(inner) for inner in value), key=repr)
-        case _ if hasattr(value, "tolist"):  # numpy scalars and arrays
-            return jsonable(value.tolist())
-        case _:
-            return jsonable(str(value))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,7 +145,15 @@ class Subject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageFacts:
-    """The image (or environment) that it ran in. Empty text where a sandbox has no such thing."""
+    """The image (or environment) that it ran in. Empty text where a sandbox has no such thing.
+
+    Attributes:
+        recipe_digest: Digest over what came of the recipe; empty for an image that mlgate did not build.
+        image_digest: What the engine calls the image.
+        registry_digest: Digest of its manifest in a registry: what a cluster pulls. Empty where it was never pushed.
+        origin: `built` (environment, model mounted) or `given` (`--mlgate-image`, model inside).
+        python_asked: Full version of Python that the model version names; empty where it names none.
+    """
 
     recipe_digest: str
     image_digest: str
@@ -186,11 +165,17 @@ class ImageFacts:
     apt: tuple[str, ...]
     server: str
     threads: int
+    registry_digest: str = ""
+    origin: str = "built"
+    python_asked: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SandboxFacts:
-    """How it was contained. *network* is `none` (no network at all) or `host` (a plain process)."""
+    """How it was contained.
+
+    *network* is `none` (no network at all), `internal` (one that leads nowhere) or `host` (a plain process).
+    """
 
     kind: str
     engine: str

@@ -20,6 +20,34 @@ def finite(value: float | None) -> float | None:
     return number if math.isfinite(number) else None
 
 
+def jsonable(value: object) -> Any:
+    """Return *value* as JSON that RFC 8785 can carry, whatever a model or a fuzzer put in it.
+
+    Non-finite numbers and integers beyond 2^53 become text, lone surrogates are escaped, keys become text.
+    """
+    match value:
+        case None | bool():
+            return value
+        case str():
+            return str(value).encode("utf-8", "backslashreplace").decode()
+        case int():
+            return int(value) if abs(value) <= MAX_INTEGER else str(int(value))
+        case float():
+            return float(value) if math.isfinite(value) else str(float(value))
+        case bytes():
+            return value.hex()
+        case Mapping():
+            return {jsonable(str(key)): jsonable(inner) for key, inner in value.items()}
+        case list() | tuple():
+            return [jsonable(inner) for inner in value]
+        case set() | frozenset():  # in an order that does not change from process to process
+            return sorted((jsonable(inner) for inner in value), key=repr)
+        case _ if hasattr(value, "tolist"):  # numpy scalars and arrays
+            return jsonable(value.tolist())
+        case _:
+            return jsonable(str(value))
+
+
 def read_number(text: str) -> float:
     """Read a JSON number back as what was written: RFC 8785 prints the double 1e17 without an exponent.
 

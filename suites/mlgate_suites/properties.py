@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 from mlgate.artifacts.signature import Signature
-from mlgate.evidence import Finding, jsonable
+from mlgate.evidence import Finding
 from mlgate.policy import Policy
 from mlgate.scoring.client import ScoringClient
 from mlgate.scoring.equality import Equality
 from mlgate.scoring.input_space import InputSpace
 from mlgate.scoring.payloads import Batch, encode
+from mlgate.typed_json import jsonable
 from mlgate_suites.findings import failed, inconclusive, passed, problem_of, rows_or_none, suspect_row
 from mlgate_suites.shrink import Budget, answered, narrow, simplify
 from mlgate_suites.strategies import explore

@@ -29,8 +29,10 @@ PURE_MAY = {
 # Each SDK has its adapters; anywhere else it would leak its types.
 SDKS = {
     "mlflow": {"registry.mlflow", "serving.__main__", "demo.training", "demo.models.log_of_years", "demo.models.needs_statsmodels"},
-    "docker": {"images.docker", "sandbox.engine", "sandbox.container", "sandbox.watchdog"},
-    "testcontainers": {"sandbox.container"},
+    "docker": {
+        "images.docker", "sandbox.engine", "sandbox.container", "sandbox.watchdog", "sandbox.front", "sandbox.hardened", "sandbox.cgroup",
+    },
+    "testcontainers": {"sandbox.hardened"},
     "kubernetes": set(),
     "onnxruntime": set(),
     "locust": {"load.locustfile"},

@@ -14,19 +14,18 @@ from hypothesis import strategies as st
 
 from mlgate.errors import EvidenceError
 from mlgate.evidence import (
-    MAX_INTEGER,
     Cause,
     Evidence,
     Finding,
     Outcome,
     SuiteResult,
     canonical_digest,
-    jsonable,
     worst,
 )
 from mlgate.gate import Today, admit
 from mlgate.model_version import ModelVersion
 from mlgate.registry.interface import StoredEvidence
+from mlgate.typed_json import MAX_INTEGER, jsonable
 from mlgate.verdict import assess
 from tests.unit.builders import BYTES, NOW, POLICY, admissible, anything, findings, result, suites, text, with_check
 
