@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from machine import finish
 
 from mlgate.demo.run import mlflow_server, train
-from mlgate.images.docker import REPOSITORY
+from mlgate.images.built import REPOSITORY
 from mlgate.sandbox.engine import connect
 
 

@@ -1,6 +1,12 @@
 """The public exception tree. What a model does wrong is evidence, never one of these."""
 
+from enum import StrEnum
 from typing import ClassVar
+
+
+def one_line(text: str) -> str:
+    """Return *text* on one line and printable: a model's own words must neither clear a terminal nor forge a second line."""
+    return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in " ".join(text.split()))
 
 
 class MlgateError(Exception):
@@ -24,8 +30,8 @@ class MlgateError(Exception):
         self.hint = hint
 
     def __str__(self) -> str:
-        one_line = " ".join(self.message.split())
-        return f"{one_line}. Hint: {self.hint}" if self.hint else one_line
+        line = one_line(self.message)
+        return f"{line}. Hint: {self.hint}" if self.hint else line
 
 
 class ConfigError(MlgateError):
@@ -79,15 +85,32 @@ class InstallError(MlgateError):
         self.log = log
 
 
+class FailureKind(StrEnum):
+    """What became of a model server: the whole list. Evidence carries it as `details.kind`."""
+
+    LOAD_FAILED = "load_failed"  # the model raised while it was loaded, and the server said so
+    EXITED = "exited"  # an exit status nobody asked for
+    SIGNAL = "signal"  # killed, and not for memory
+    OOM = "oom"  # the server itself was killed for memory
+    OOM_WORKER = "oom_worker"  # a process of it was killed for memory, and it lived on
+    HANG_AT_LOAD = "hang_at_load"
+    HANG_AT_PREDICT = "hang_at_predict"
+    ERROR_STATUS = "error_status"  # it listens, and answers 5xx
+    NO_LISTENER = "no_listener"  # it runs, and nobody ever listens where it should
+    WRONG_FIRST_PREDICTION = "wrong_first_prediction"
+    CONNECTION_LOST = "connection_lost"  # it runs, and closes connections without an answer
+    GONE = "gone"  # stopped, never started, or the engine lost it
+
+
 class ServerError(MlgateError):
     """The model server never became ready, exited, or hangs.
 
     Attributes:
-        kind: `exited`, `oom`, `hang`, `load_failed` or `unreachable`.
+        kind: How.
         log: The server's last lines.
     """
 
-    def __init__(self, message: str, *, kind: str, log: str = "", hint: str | None = None) -> None:
+    def __init__(self, message: str, *, kind: FailureKind, log: str = "", hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
         self.kind = kind
         self.log = log

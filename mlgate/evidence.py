@@ -152,6 +152,7 @@ class ImageFacts:
         image_digest: What the engine calls the image.
         registry_digest: Digest of its manifest in a registry: what a cluster pulls. Empty where it was never pushed.
         origin: `built` (environment, model mounted) or `given` (`--mlgate-image`, model inside).
+        model_digest: Artifact digest of the model that was found in a given image; empty where none was.
         python_asked: Full version of Python that the model version names; empty where it names none.
     """
 
@@ -167,6 +168,7 @@ class ImageFacts:
     threads: int
     registry_digest: str = ""
     origin: str = "built"
+    model_digest: str = ""
     python_asked: str = ""
 
 
@@ -174,7 +176,7 @@ class ImageFacts:
 class SandboxFacts:
     """How it was contained.
 
-    *network* is `none` (no network at all), `internal` (one that leads nowhere) or `host` (a plain process).
+    *network* is `none` (no network at all; a given image, too, has loopback only) or `host` (a plain process).
     """
 
     kind: str

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from mlgate.errors import EvidenceError
-from mlgate.evidence import Evidence, digest_of
+from mlgate.evidence import Evidence, ImageFacts, Subject, digest_of
 from mlgate.images.recipe import recipe_digest
 from mlgate.model_version import ModelVersion
 from mlgate.policy import Policy
@@ -75,10 +75,18 @@ class Admission:
             "signed": self.signed,
             "evidence": self.evidence_digest,
             "run_id": self.run_id,
+            "image": self._image(),
             "reasons": [
                 {"code": reason.code, "check": reason.check, "message": reason.message} for reason in self.reasons
             ],
         }
+
+    def _image(self) -> dict[str, str] | None:
+        """Return which image was tested, where the evidence says so."""
+        image = self.evidence.image if self.evidence else None
+        if image is None:
+            return None
+        return {"origin": image.origin, "image_digest": image.image_digest, "registry_digest": image.registry_digest}
 
 
 def admit(policy: Policy, today: Today, stored: Sequence[StoredEvidence]) -> Admission:
@@ -216,6 +224,8 @@ def _image_reasons(policy: Policy, evidence: Evidence) -> list[Reason]:
     if image.platform != policy.values.runtime.platform:
         message = f"tested on {image.platform}, the policy serves on {policy.values.runtime.platform}"
         reasons.append(Reason(code="platform", message=message))
+    if image.origin != "built":
+        return [*reasons, *_given_image_reasons(image, evidence.subject)]
     expected = recipe_digest(
         base_digest=image.base_digest,
         platform=image.platform,
@@ -227,6 +237,21 @@ def _image_reasons(policy: Policy, evidence: Evidence) -> list[Reason]:
     if image.recipe_digest != expected:
         reasons.append(Reason(code="recipe", message="the recipe digest does not fit the recipe in the evidence"))
     return reasons
+
+
+def _given_image_reasons(image: ImageFacts, subject: Subject) -> list[Reason]:
+    """Hold an image that mlgate did not build by its own digest: there is no recipe to compare."""
+    if image.origin != "given":
+        return [Reason(code="image", message=f"the evidence names an image of unknown origin '{image.origin}'")]
+    if not image.image_digest:
+        return [Reason(code="image", message="the evidence does not say which image was given")]
+    if not image.model_digest:
+        message = "the image that was tested holds no model that could be compared with the version's: tested, never promotable"
+        return [Reason(code="image", message=message)]
+    if image.model_digest != subject.artifact_digest:
+        message = f"the image that was tested holds {_short(image.model_digest)}, the version is {_short(subject.artifact_digest)}"
+        return [Reason(code="image", message=message)]
+    return []
 
 
 def _refuse(code: str, message: str) -> Admission:

@@ -42,14 +42,20 @@ class Section(BaseModel):
 class Runtime(Section):
     """What the model is served with."""
 
-    server: Literal["mlflow"] = "mlflow"
+    server: Literal["mlflow", "mlserver"] = Field(default="mlflow", description="mlserver answers the V2 protocol")
     base_image: str | None = Field(default=None, description="default: python:{python}-slim")
     platform: Literal["linux/amd64"] = "linux/amd64"
-    apt: tuple[str, ...] | None = Field(default=None, description="default: by flavour", strict=False)
+    apt: tuple[str, ...] | None = Field(default=None, description="default: by flavour and requirements", strict=False)
+    allow_requirements: tuple[str, ...] = Field(
+        default=(),
+        description="lines of a requirements.txt that would be refused (a URL, an option), word for word",
+        strict=False,
+    )
     env: dict[str, str] = Field(default_factory=dict, description="literals, recorded in the evidence")
     cpus: float = Field(default=1.0, gt=0, le=64)
     memory: Size = 2**30
     request_timeout: Duration = Field(default=10.0, gt=0, description="a request beyond this is a hang")
+    port: int = Field(default=8080, ge=1, le=65535, description="TCP port of an image given with --mlgate-image")
 
 
 class SchemaSection(Section):
@@ -134,6 +140,10 @@ class ColdStart(Section):
     repeats: int = Field(default=MIN_REPEATS, le=100)
     ready: Duration = Field(default=10.0, gt=0)
     first_prediction: Duration = Field(default=10.0, gt=0)
+    peak_memory: Size | None = Field(default=None, description="of a start with one prediction; default: not checked")
+    max_ratio_to_champion: float | None = Field(
+        default=None, gt=0, le=100, description="start to first correct prediction; default: not checked"
+    )
 
     @model_validator(mode="after")
     def _decidable(self) -> Self:
@@ -275,7 +285,7 @@ class Policy:
             "schema": self._schema_checks(),
             "properties": ("properties.total", "properties.deterministic", "properties.batch"),
             "accuracy": self._accuracy_checks(champion=champion),
-            "cold_start": ("cold_start.ready", "cold_start.first_prediction"),
+            "cold_start": self._cold_start_checks(champion=champion),
             "load": self._load_checks(),
         }
         required = {suite: built_in.get(suite, ()) for suite in self.requires if suite != "environment"}
@@ -298,6 +308,12 @@ class Policy:
             if metric.margin is not None and champion
         ]
         return (*floors, *regressions)
+
+    def _cold_start_checks(self, *, champion: bool) -> tuple[str, ...]:
+        section = self.values.cold_start
+        memory = ("cold_start.peak_memory",) if section.peak_memory is not None else ()
+        regression = ("cold_start.regression",) if champion and section.max_ratio_to_champion is not None else ()
+        return ("cold_start.ready", "cold_start.first_prediction", *memory, *regression)
 
     def _load_checks(self) -> tuple[str, ...]:
         load = self.values.load

@@ -27,8 +27,6 @@ NOT_BUILT = (
     "properties.regressions",
     "accuracy.group",
     "accuracy.slices",
-    "cold_start.peak_memory",
-    "cold_start.max_ratio_to_champion",
     "load.max_ratio_to_champion",
     "load.profile",
     "load.workers",
@@ -38,7 +36,6 @@ NOT_BUILT = (
 )
 NOT_BUILT_VALUES = {
     ("schema.rejects", "strict"): "basic",
-    ("runtime.server", "mlserver"): "mlflow",
     ("evidence.rows", "full"): "synthetic",
 }
 

@@ -6,6 +6,7 @@ The real server code without container and environment: what MLflow answers to a
 import asyncio
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Self
 
 import uvicorn
@@ -14,7 +15,8 @@ from mlflow.pyfunc import PyFuncModel, scoring_server
 
 from mlgate.errors import ServerError
 from mlgate.evidence import ImageFacts, SandboxFacts
-from mlgate.sandbox.interface import BootTimes, ServerFailure
+from mlgate.sandbox.interface import BootTimes, EnvironmentImage, MemoryUse, ServerFailure
+from mlgate.scoring.protocols import Invocations
 from mlgate.serving.app import wrap
 
 
@@ -30,6 +32,11 @@ def loaded_model(function: Callable[[Any], Any], signature: ModelSignature) -> P
     meta = Model(artifact_path="model", run_id="0" * 32, signature=signature)
     meta.add_flavor("python_function", loader_module="none", python_version="3.11.0")
     return PyFuncModel(model_meta=meta, model_impl=_Loaded(function))
+
+
+def _status() -> dict[str, int]:
+    lines = (line.split() for line in Path("/proc/self/status").read_text().splitlines())
+    return {words[0].rstrip(":"): int(words[1]) << 10 for words in lines if words[-1] == "kB"}
 
 
 class InProcessServer:
@@ -50,10 +57,13 @@ class InProcessServer:
         app: Callable[[Any], Any] = lambda inner: inner,
         ready_s: float = 1.0,
     ) -> None:
+        self.protocol = Invocations()
         self._make, self._signature, self._app, self._ready_s = make, signature, app, ready_s
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
         self.starts = 0
+        self.counts_memory = True
+        self._held = 0
 
     @property
     def image(self) -> ImageFacts:
@@ -61,6 +71,10 @@ class InProcessServer:
             recipe_digest="", image_digest="", base="", base_digest="", python="3.11", platform="linux/amd64", pins=(),
             apt=(), server="in-process", threads=1,
         )  # fmt: skip
+
+    @property
+    def environment_image(self) -> EnvironmentImage:
+        return EnvironmentImage(hit=True, seconds={})
 
     @property
     def sandbox(self) -> SandboxFacts:
@@ -74,6 +88,7 @@ class InProcessServer:
 
     def start(self) -> BootTimes:
         self.starts += 1
+        self._forget_peak()
         try:
             model = loaded_model(self._make(), self._signature)
         except Exception as error:
@@ -110,8 +125,32 @@ class InProcessServer:
     def failure(self) -> ServerFailure | None:
         return None
 
+    def limits_met(self, said: str = "") -> tuple[str, ...]:
+        return ()
+
+    def stacks(self) -> str:
+        return ""
+
+    def memory(self) -> MemoryUse | None:
+        """What this process grew by since the start: it holds more than the server."""
+        if not self.counts_memory:
+            return None
+        status = _status()
+        kinds = {"anon": status["RssAnon"], "file": status["RssFile"]}
+        return MemoryUse(peak=max(0, status["VmHWM"] - self._held), now=kinds, counted="growth of the test's process")
+
+    def forget_model_pages(self) -> bool:
+        return False
+
+    def _forget_peak(self) -> None:
+        # 5: VmHWM begins again at what is held now (man 5 proc).
+        Path("/proc/self/clear_refs").write_text("5")
+        self._held = _status()["VmRSS"]
+
     def log(self, lines: int = 50) -> str:
         return ""
 
     def another(self) -> Self:
-        return type(self)(self._make, self._signature, app=self._app, ready_s=self._ready_s)
+        other = type(self)(self._make, self._signature, app=self._app, ready_s=self._ready_s)
+        other.counts_memory = self.counts_memory
+        return other

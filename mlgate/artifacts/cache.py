@@ -14,8 +14,9 @@ from mlgate.artifacts.directory import NOT_THE_MODEL, ModelDirectory, read_direc
 from mlgate.errors import MlgateError, ModelDirectoryError, OutputError
 from mlgate.model_version import ModelVersion
 from mlgate.registry.interface import ModelRegistry
+from mlgate.sandbox.session import is_dead, owner_of
 
-# A fetch that still runs after a day is taken for a killed one.
+# A fetch that still runs after a day is taken for a killed one where its process can not be looked at.
 _LEFTOVER_S = 24 * 3600
 _PARTIAL = ".fetch-"
 # The sandbox reads as another user (65534), and nobody writes.
@@ -58,11 +59,12 @@ def fetch(
         store = models / "sha256"
         store.mkdir(parents=True, exist_ok=True)
         _sweep(models)
-        partial = Path(tempfile.mkdtemp(dir=models, prefix=_PARTIAL))
+        partial = Path(tempfile.mkdtemp(dir=models, prefix=f"{_PARTIAL}{owner_of(os.getpid())}-"))
         try:
             registry.fetch(version, partial, progress=progress)
             for name in NOT_THE_MODEL:
-                (partial / name).unlink(missing_ok=True)
+                if not (partial / name).is_dir():  # a folder of that name is the model's
+                    (partial / name).unlink(missing_ok=True)
             fetched = read_directory(partial)
             _open_modes(partial)
             return _install(fetched, store / fetched.digest.removeprefix("sha256:"))
@@ -109,8 +111,9 @@ def _open_modes(folder: Path) -> None:
 
 def _sweep(models: Path) -> None:
     for leftover in models.glob(f"{_PARTIAL}*"):
+        owner = leftover.name.removeprefix(_PARTIAL).rpartition("-")[0]
         try:
-            old = time.time() - leftover.stat().st_mtime > _LEFTOVER_S
+            old = is_dead(owner) or time.time() - leftover.stat().st_mtime > _LEFTOVER_S
         except FileNotFoundError:
             continue
         if old:

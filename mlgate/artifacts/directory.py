@@ -3,16 +3,17 @@
 import hashlib
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from mlgate.artifacts.mlmodel import MAX_BYTES, MLmodel, parse_mlmodel, python_version, read_yaml
 from mlgate.artifacts.signature import Signature, parse_signature
 from mlgate.errors import ModelDirectoryError
 from mlgate.evidence import FileEntry, canonical_digest
+from mlgate.images.requirements import constraint_names
 
 # MLflow writes it while downloading by a registered name: it names the URI, not the model.
 NOT_THE_MODEL = frozenset({"registered_model_meta"})
@@ -34,6 +35,7 @@ class ModelDirectory:
         files: Every file, sorted by path; paths are relative with `/`.
         mlmodel: What its `MLmodel` says.
         requirements: Lines of `requirements.txt` as they stand; empty where there is none.
+        constraint_files: Lines of the files that `-c` lines of *requirements* name, by path below the directory.
         conda_only: There is a conda environment and no `requirements.txt`: the image builder has nothing to install.
         serving_example: The logged example as a request body for `/invocations`.
         python_version: Python that the version was saved under, `3.11` or `3.11.4`.
@@ -44,6 +46,7 @@ class ModelDirectory:
     files: tuple[FileEntry, ...]
     mlmodel: MLmodel
     requirements: tuple[str, ...] = ()
+    constraint_files: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     conda_only: bool = False
     serving_example: bytes | None = None
     python_version: str | None = None
@@ -68,15 +71,16 @@ def read_directory(path: Path) -> ModelDirectory:
     names = walk(path)
     files = digest_files(path, names)
     mlmodel = parse_mlmodel(_read(path, "MLmodel", MAX_BYTES) or b"")
-    requirements = _read(path, "requirements.txt", MAX_REQUIREMENTS_BYTES)
+    requirements = _lines(_read(path, "requirements.txt", MAX_REQUIREMENTS_BYTES), "requirements.txt")
     example = mlmodel.serving_example or _SERVING_EXAMPLE
     return ModelDirectory(
         path=path,
         digest=files_digest(files),
         files=files,
         mlmodel=mlmodel,
-        requirements=_lines(requirements or b""),
-        conda_only=requirements is None and (mlmodel.conda_env or "conda.yaml") in names,
+        requirements=requirements,
+        constraint_files=_constraint_files(path, requirements, names),
+        conda_only="requirements.txt" not in names and (mlmodel.conda_env or "conda.yaml") in names,
         serving_example=_read(path, example, MAX_EXAMPLE_BYTES) if example in names else None,
         python_version=mlmodel.python_version or _python_of_environment(path, mlmodel, names),
     )
@@ -183,11 +187,17 @@ def _read(root: Path, name: str, limit: int) -> bytes | None:
     return raw
 
 
-def _lines(raw: bytes) -> tuple[str, ...]:
+def _lines(raw: bytes | None, name: str) -> tuple[str, ...]:
     try:
-        return tuple(raw.decode("utf-8-sig").splitlines())
+        return tuple((raw or b"").decode("utf-8-sig").splitlines())
     except UnicodeDecodeError as error:
-        raise ModelDirectoryError("requirements.txt is not UTF-8") from error
+        raise ModelDirectoryError(f"{name} is not UTF-8") from error
+
+
+def _constraint_files(root: Path, requirements: Sequence[str], names: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    # Only what was listed, so nothing outside can be named; what is not here is refused with its line by the recipe.
+    asked = {str(PurePosixPath(name)) for name in constraint_names(requirements)} & set(names)
+    return {name: _lines(_read(root, name, MAX_REQUIREMENTS_BYTES), name) for name in sorted(asked)}
 
 
 def _python_of_environment(root: Path, mlmodel: MLmodel, names: Sequence[str]) -> str | None:

@@ -84,5 +84,11 @@ def show(decision: Decision, output: Output) -> None:
     result(f"{uri}: {mark}{coloured(admission.word)}{mark} (unsigned evidence): {why}")
     for reason in admission.reasons[1:]:
         result(f"- {reason}")
+    image = admission.evidence.image if admission.admitted and admission.evidence else None
+    if image is not None and image.origin == "given":
+        # What a cluster has to pull, so that it runs what was tested.
+        result(
+            f"image: {image.registry_digest or image.image_digest}{'' if image.registry_digest else ' (in no registry)'}"
+        )
     if not admission.admitted:
         result(f"Hint: mlgate report {uri}" if admission.evidence else f"Hint: pytest --mlgate {uri}")

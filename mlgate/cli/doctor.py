@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from mlgate.cli import doctor_engine
 from mlgate.cli.console import Output, OutputOption, coloured, emit_json, result, table
 from mlgate.errors import MlgateError
 from mlgate.quantities import format_size
@@ -22,16 +23,18 @@ def command(output: OutputOption = Output.TEXT) -> int:
     """Print one line a thing; exit 3 where something that a gate run needs is missing."""
     checks: dict[str, Callable[[], Found]] = {
         "python": _python,
-        "engine": _engine,
-        "base image": _base_image,
         "registry": _registry,
         "disk": _disk,
         "settings": _settings,
     }
+    engine = doctor_engine.examine(_place())
     found = {name: _guarded(check) for name, check in checks.items()}
+    found = {"python": found.pop("python"), **engine.found, **found}
     healthy = all(ok for ok, _ in found.values())
     if output is Output.JSON:
-        emit_json({name: {"ok": ok, "found": text} for name, (ok, text) in found.items()})
+        details = {"engine": engine.details} if engine.details else {}
+        rest = {name: {"details": details[name]} if name in details else {} for name in found}
+        emit_json({name: {"ok": ok, "found": text, **rest[name]} for name, (ok, text) in found.items()})
     else:
         rows = [(coloured("ok" if ok else "failed"), name, text) for name, (ok, text) in found.items()]
         result(table(("", "what", "found"), rows, markdown=output is Output.MARKDOWN))
@@ -49,28 +52,6 @@ def _python() -> Found:
     return True, f"{platform.python_version()} on {platform.system()} {platform.machine()}"
 
 
-def _engine() -> Found:
-    from mlgate.sandbox.engine import connect
-
-    engine = connect()
-    facts = engine.facts
-    engine.close()
-    memory = format_size(facts.memory)
-    return True, f"{facts.name} {facts.version}, cgroup v{facts.cgroup_version}, {facts.cpus} cpus, {memory}"
-
-
-def _base_image() -> Found:
-    from mlgate.images.docker import find_base
-    from mlgate.sandbox.engine import connect
-
-    engine = connect()
-    name = find_base(engine, ".".join(platform.python_version_tuple()[:2]))
-    engine.close()
-    if name is None:
-        return False, "no base image for this python. Hint: docker pull python:3.11-slim, or make base-image"
-    return True, name
-
-
 def _registry() -> Found:
     from mlgate.cli.admission import open_registry
 
@@ -79,17 +60,23 @@ def _registry() -> Found:
     return True, f"{registry.uri} ({words})"
 
 
-def _disk() -> Found:
+def _place() -> Path:
+    """Return the folder that exists and is nearest to where models are kept."""
     from mlgate.artifacts.cache import default_cache
 
     place = default_cache()
-    there = next(folder for folder in (place, *place.parents) if folder.exists())
-    free = shutil.disk_usage(there).free
+    return next(folder for folder in (place, *place.parents) if folder.exists())
+
+
+def _disk() -> Found:
+    place = _place()
+    free = shutil.disk_usage(place).free
     return free > _ROOM, f"{format_size(free)} free at {place}, {format_size(_ROOM)} needed for a build"
 
 
 def _settings() -> Found:
-    names = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "DOCKER_HOST", "MLGATE_CACHE", "SSL_CERT_FILE")
+    names = ["MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "MLGATE_CACHE", "SSL_CERT_FILE"]
+    names += ["DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", "TESTCONTAINERS_HOST_OVERRIDE"]
     from mlgate.registry.urls import without_credentials
 
     set_ = [f"{name}={without_credentials(os.environ[name])}" for name in names if name in os.environ]

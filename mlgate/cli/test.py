@@ -23,13 +23,14 @@ def command(
     ] = None,
     champion: Annotated[str | None, typer.Option("--champion", metavar="URI", help="or none")] = None,
     sandbox: Annotated[str | None, typer.Option("--sandbox", metavar="KIND", help="container or process")] = None,
+    image: Annotated[str | None, typer.Option("--image", metavar="REF", help="Test this image, build none")] = None,
     output: Annotated[str | None, typer.Option("--folder", metavar="DIR", help="Where the files go")] = None,
     no_publish: Annotated[bool, typer.Option("--no-publish", help="Write nothing to MLflow")] = False,
     seed: Annotated[str | None, typer.Option("--seed", metavar="N")] = None,
     explore: Annotated[bool, typer.Option("--explore", help="A fresh seed")] = False,
 ) -> int:
     """Run the suites in a pytest of our own."""
-    named = {"--mlgate-policy": policy, "--mlgate-champion": champion, "--mlgate-sandbox": sandbox, "--mlgate-output": output, "--mlgate-seed": seed}  # fmt: skip
+    named = {"--mlgate-policy": policy, "--mlgate-champion": champion, "--mlgate-sandbox": sandbox, "--mlgate-image": image, "--mlgate-output": output, "--mlgate-seed": seed}  # fmt: skip
     options = [f"{flag}={value}" for flag, value in named.items() if value is not None]
     options += [f"--mlgate-suite={name}" for name in suite or ()]
     options += ["--mlgate-no-publish"] if no_publish else []

@@ -1,9 +1,6 @@
 """Environment images on a container engine: build in a container that has network but no model, commit, find again."""
 
-import io
 import os
-import shlex
-import tarfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -19,13 +16,18 @@ from filelock import FileLock, Timeout
 
 from mlgate.errors import EngineError
 from mlgate.images import uv
-from mlgate.images.environment import cache_folder, find_uv
+from mlgate.images.apt import apt_complaint, apt_environment, apt_script
+from mlgate.images.archive import tar
+from mlgate.images.built import REPOSITORY, find_environment, tag_of
+from mlgate.images.commit import committed
+from mlgate.images.environment import cache_folder, find_uv, with_pip_config
 from mlgate.images.facts import FACTS_LABEL, KEY_LABEL, BuiltImage, facts_text, from_facts_text
-from mlgate.images.recipe import DEFAULT_BASE_IMAGE, Recipe, recipe_key, server_requirements, serving_source
+from mlgate.images.installation import Installation, pins_of
+from mlgate.images.labels import ENVIRONMENT, ROLE_LABEL
+from mlgate.images.recipe import DEFAULT_BASE_IMAGE, Recipe, recipe_key, serving_command, serving_source
 from mlgate.sandbox.engine import Engine, engine_errors
 from mlgate.sandbox.session import OWNER_LABEL, SESSION_LABEL, SessionTag
 
-REPOSITORY = "mlgate/environment"
 LOCAL_BASE = "mlgate/base:{python}"
 # A volume and not the host's cache: the build runs strangers' code, and a remote engine has no host folder.
 CACHE_VOLUME = "mlgate-uv-cache"
@@ -80,7 +82,7 @@ class ImageBuilder:
     ) -> None:
         self._engine = engine
         self._session = session or SessionTag.new()
-        self._environ = os.environ if environ is None else environ
+        self._environ = with_pip_config(os.environ if environ is None else environ)
         self._timeout_s = timeout_s
 
     def build(self, recipe: Recipe, *, on_progress: Progress | None = None) -> BuiltImage:
@@ -96,6 +98,7 @@ class ImageBuilder:
         """
         started = time.monotonic()
         tell = on_progress or (lambda _: None)
+        self._same_platform(recipe)
         base = self._base(recipe, tell)
         key = recipe_key(recipe, base.digest)
         found = self._find(key, recipe, started)
@@ -114,11 +117,28 @@ class ImageBuilder:
                 hint=f"remove {lock.lock_file} if there is none",
             ) from error
 
+    def find(self, recipe: Recipe) -> BuiltImage | None:
+        """Return the image of *recipe* where it was built before; nothing is pulled and nothing built.
+
+        Raises:
+            EngineError: The engine does not answer, or the base image is for another platform.
+        """
+        started = time.monotonic()
+        for name in _base_names(recipe):
+            with engine_errors(f"base image {name}"), suppress(docker.errors.ImageNotFound):
+                return self._find(recipe_key(recipe, self._described(name, recipe).digest), recipe, started)
+        return None
+
+    def _same_platform(self, recipe: Recipe) -> None:
+        # An engine with an emulator would run it, and measure the emulator.
+        if self._engine.facts.platform != recipe.platform:
+            raise EngineError(
+                f"the container engine is {self._engine.facts.platform}, the policy's runtime.platform is {recipe.platform}",
+                hint=f"point DOCKER_HOST at an engine on {recipe.platform}",
+            )
+
     def _base(self, recipe: Recipe, tell: Progress) -> _Base:
-        names = [recipe.base_image]
-        if recipe.base_is_default:
-            names.append(LOCAL_BASE.format(python=recipe.python))
-        for name in names:
+        for name in _base_names(recipe):
             with engine_errors(f"base image {name}"), suppress(docker.errors.ImageNotFound):
                 return self._described(name, recipe)
         tell(f"pulling {recipe.base_image}")
@@ -144,25 +164,26 @@ class ImageBuilder:
         return _Base(reference=name, digest=digests[0] if digests else image["Id"], id=image["Id"])
 
     def _find(self, key: str, recipe: Recipe, started: float) -> BuiltImage | None:
-        with engine_errors("images can not be listed"):
-            images = self._engine.client.api.images(filters={"label": f"{KEY_LABEL}={key}"})
-        if not images:
+        with engine_errors(f"image {REPOSITORY}:{tag_of(key)}"):
+            found = find_environment(self._engine, key)
+        if found is None:
             return None
-        newest = max(images, key=lambda image: image["Created"])
-        return from_facts_text(
-            newest["Labels"].get(FACTS_LABEL, ""),
-            recipe,
-            reference=newest["Id"],
-            image_digest=newest["Id"],
-            seconds={"total": time.monotonic() - started},
-        )
+        image, facts = found
+        seconds = {"total": time.monotonic() - started}
+        return from_facts_text(facts, recipe, reference=image, image_digest=image, seconds=seconds)
 
     def _build(self, recipe: Recipe, base: _Base, key: str, tell: Progress) -> BuiltImage:
         with engine_errors("the build container can not be used"):
             container = self._container(recipe, base)
             try:
                 return _Build(
-                    self._engine, container, recipe, environ=self._environ, tell=tell, timeout_s=self._timeout_s
+                    self._engine,
+                    container,
+                    recipe,
+                    session=self._session,
+                    environ=self._environ,
+                    tell=tell,
+                    timeout_s=self._timeout_s,
                 ).run(base, key)
             finally:
                 container.remove(force=True, v=True)
@@ -177,13 +198,15 @@ class ImageBuilder:
             command=[],
             user="0:0",
             network="bridge",
-            labels={**self._session.labels(), "mlgate.role": "build"},
+            labels={**self._session.labels(), ROLE_LABEL: "build"},
             security_opt=["no-new-privileges"],
             pids_limit=2048,
             mem_limit=max(self._engine.facts.memory * 3 // 4, 2**30),
             # A mount and not `volumes`: the commit would declare the path as a volume of the image, and every container
             # of it would leave an anonymous one behind.
             mounts=[Mount(_CACHE, CACHE_VOLUME, type="volume")],
+            # The SDK would copy the proxies of the host's ~/.docker/config.json, and the commit would keep them.
+            use_config_proxy=False,
             **options,
         )
 
@@ -197,11 +220,13 @@ class _Build:
         container: Container,
         recipe: Recipe,
         *,
+        session: SessionTag,
         environ: Mapping[str, str],
         tell: Progress,
         timeout_s: float,
     ) -> None:
         self._engine = engine
+        self._session = session
         self._container = container
         self._recipe = recipe
         self._tell = tell
@@ -212,8 +237,11 @@ class _Build:
         self._env = uv.index_settings(environ)
         self._env |= {"UV_CACHE_DIR": _CACHE, "UV_LINK_MODE": "copy", "HOME": "/tmp", "LANG": "C.UTF-8"}  # noqa: S108
         if self._ca is not None:
-            names = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT", "CURL_CA_BUNDLE")
+            names = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO")
             self._env |= dict.fromkeys(names, f"{_TOOLS}/ca.pem")
+        self._made = Installation(
+            recipe=recipe, binary=f"{_TOOLS}/uv", venv=_VENV, folder=_TOOLS, run=self._exec, write=self._write
+        )
 
     def run(self, base: _Base, key: str) -> BuiltImage:
         """Install, record what came of it, commit."""
@@ -228,14 +256,13 @@ class _Build:
         pins, python = self._frozen()
         facts = facts_text(base=base.reference, base_digest=base.digest, python=python, pins=pins)
         self._clean()
-        image = self._commit(key, facts)
+        image, facts = self._commit(key, facts)
         _lap(seconds, "commit", mark)
         _lap(seconds, "total", started)
         return from_facts_text(facts, self._recipe, reference=image, image_digest=image, hit=False, seconds=seconds)
 
     def _copy_in(self) -> None:
         files = {f"{_TOOLS}/uv": (find_uv().read_bytes(), 0o755)}
-        files[f"{_TOOLS}/requirements.txt"] = ("\n".join(self._recipe.requirements).encode() + b"\n", 0o644)
         for name, source in serving_source().items():
             files[f"/opt/mlgate/mlgate_serving/{name}"] = (source, 0o644)
         if self._ca is not None:
@@ -243,7 +270,7 @@ class _Build:
                 files[f"{_TOOLS}/ca.pem"] = (Path(self._ca).read_bytes(), 0o644)
             except OSError as error:
                 raise EngineError(f"the certificate bundle {self._ca} can not be read ({error.strerror})") from error
-        if not self._container.put_archive("/", _tar(files)):
+        if not self._container.put_archive("/", tar(files)):
             raise EngineError("the engine did not take the build's files")
 
     def _apt(self) -> None:
@@ -252,37 +279,24 @@ class _Build:
         names = [package.partition("=")[0] for package in self._recipe.apt]
         if self._exec(["dpkg", "-s", *names])[0] == 0:
             return
-        packages = shlex.join(self._recipe.apt)
         # apt speaks to a mirror that the host may reach through a proxy with its own certificate.
-        ca = f"-o Acquire::https::CAInfo={_TOOLS}/ca.pem" if self._ca else ""
-        script = (
-            f"apt-get {ca} -q update && DEBIAN_FRONTEND=noninteractive apt-get {ca} -q install -y"
-            f" --no-install-recommends {packages}; status=$?; rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin; exit $status"
-        )
-        code, output = self._exec(["sh", "-c", script])
+        script = apt_script(self._recipe.apt, ca=f"{_TOOLS}/ca.pem" if self._ca else None)
+        code, output = self._exec(["sh", "-c", script], more=apt_environment(self._env))
         if code:
-            told = next((line for line in output.splitlines() if line.startswith(("E:", "Err:"))), "no reason given")
-            raise EngineError(
-                f"apt can not install {packages}: {told}",
-                hint="look at runtime.apt in the policy and at the network of the engine",
-            )
+            raise apt_complaint(self._recipe.apt, output)
 
     def _install(self) -> None:
-        binary = f"{_TOOLS}/uv"
-        code, output = self._exec(uv.venv_command(binary, self._recipe.python, _VENV))
-        if code:
-            told = output.strip().splitlines()[-1] if output.strip() else f"status {code}"
+        missing = self._made.make_venv()
+        if missing:
             raise EngineError(
-                f"the base image has no usable Python {self._recipe.python}: {told}",
+                f"the base image has no usable Python {self._recipe.python}: {missing}",
                 hint="set runtime.base_image to an image with that Python",
             )
-        code, output = self._exec(
-            uv.install_command(
-                binary, _PYTHON, f"{_TOOLS}/requirements.txt", server_requirements(self._recipe.requirements)
-            )
-        )
-        if code:
-            raise uv.complaint(output, code)
+        self._made.install()
+
+    def _write(self, name: str, text: str) -> None:
+        if not self._container.put_archive("/", tar({f"{_TOOLS}/{name}": (text.encode(), 0o644)})):
+            raise EngineError("the engine did not take the build's files")
 
     def _frozen(self) -> tuple[tuple[str, ...], str]:
         script = (
@@ -296,37 +310,42 @@ class _Build:
         frozen_code, frozen = self._exec(uv.freeze_command(f"{_TOOLS}/uv", _PYTHON), quiet=True)
         if code or frozen_code:
             raise EngineError(f"the environment does not describe itself: {(python + frozen).strip()[-300:]}")
-        pins = tuple(line.strip() for line in frozen.splitlines() if "==" in line or " @ " in line)
-        return pins, python.split()[-1]
+        return pins_of(frozen), python.split()[-1]
 
     def _clean(self) -> None:
         code, output = self._exec(["sh", "-c", f"rm -rf {_TOOLS} /opt/mlgate {_VENV}/.lock /tmp/* /tmp/.[!.]*"])
         if code:
             raise EngineError(f"the build's files can not be removed again: {output.strip()[-300:]}")
 
-    def _commit(self, key: str, facts: str) -> str:
-        labels = {KEY_LABEL: key, FACTS_LABEL: facts, "mlgate.role": "environment"}
+    def _commit(self, key: str, facts: str) -> tuple[str, str]:
+        labels = {KEY_LABEL: key, FACTS_LABEL: facts, ROLE_LABEL: ENVIRONMENT}
         # The commit inherits the container's labels; an image belongs to no session.
         labels |= {SESSION_LABEL: "", OWNER_LABEL: ""}
         config = {
             "Labels": labels,
             "Env": [f"PATH={_VENV}/bin:/usr/local/bin:/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE=1"],
-            "Entrypoint": [_PYTHON, "-m", "mlgate_serving"],
+            "Entrypoint": [_PYTHON, *serving_command(self._recipe.server)],
             "Cmd": [],
             "User": _UNPRIVILEGED,
             "WorkingDir": "/",
         }
         self._container.stop(timeout=0)
-        tag = key.removeprefix("sha256:")[:24]
-        # Tagged, because `docker image prune` takes what has no tag.
-        made = self._engine.patient.api.commit(self._container.id or "", repository=REPOSITORY, tag=tag, conf=config)
-        image: str = made["Id"]
-        return image
+        with committed(self._engine, self._container.id or "", self._session, config) as image:
+            # Another host may have built the same meanwhile: taking its name would leave that image without one.
+            there = find_environment(self._engine, key)
+            if there is not None:
+                return there
+            # Named, because `docker image prune` takes what has no name.
+            self._engine.client.api.tag(image, REPOSITORY, tag_of(key), force=True)
+        return image, facts
 
-    def _exec(self, command: Sequence[str], *, quiet: bool = False) -> tuple[int, str]:
+    def _exec(
+        self, command: Sequence[str], *, quiet: bool = False, more: Mapping[str, str] | None = None
+    ) -> tuple[int, str]:
         """Run a step and return its status and output; the container dies at the deadline."""
         api = self._engine.client.api
-        made = api.exec_create(self._container.id, list(command), environment=self._env, user="0:0", workdir="/")
+        environment = {**self._env, **(more or {})}
+        made = api.exec_create(self._container.id, list(command), environment=environment, user="0:0", workdir="/")
         expired = threading.Event()
 
         def kill() -> None:
@@ -355,17 +374,12 @@ class _Build:
         return (1 if code is None else int(code)), bytes(output).decode(errors="replace")
 
 
+def _base_names(recipe: Recipe) -> tuple[str, ...]:
+    local = (LOCAL_BASE.format(python=recipe.python),) if recipe.base_is_default else ()
+    return recipe.base_image, *local
+
+
 def _lap(seconds: dict[str, float], name: str, since: float) -> float:
     now = time.monotonic()
     seconds[name] = round(now - since, 3)
     return now
-
-
-def _tar(files: Mapping[str, tuple[bytes, int]]) -> bytes:
-    raw = io.BytesIO()
-    with tarfile.open(fileobj=raw, mode="w") as archive:
-        for path, (content, mode) in files.items():
-            entry = tarfile.TarInfo(path.lstrip("/"))
-            entry.size, entry.mode = len(content), mode
-            archive.addfile(entry, io.BytesIO(content))
-    return raw.getvalue()

@@ -1,5 +1,6 @@
 """The same environment as a folder on the host, for the process sandbox: no engine, and no isolation while it installs."""
 
+import configparser
 import os
 import shutil
 import subprocess
@@ -9,10 +10,11 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from mlgate.errors import EngineError
+from mlgate.errors import EngineError, MlgateError
 from mlgate.images import uv
 from mlgate.images.facts import BuiltImage, facts_text, from_facts_text
-from mlgate.images.recipe import Recipe, recipe_key, server_requirements, serving_source
+from mlgate.images.installation import Installation, pins_of
+from mlgate.images.recipe import Recipe, recipe_key, serving_source
 
 INSTALL_TIMEOUT_S = 1800
 _FACTS = "mlgate-facts.json"
@@ -23,6 +25,29 @@ def cache_folder(environ: Mapping[str, str]) -> Path:
     if environ.get("MLGATE_CACHE"):
         return Path(environ["MLGATE_CACHE"])
     return Path(environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mlgate"
+
+
+def with_pip_config(environ: Mapping[str, str]) -> Mapping[str, str]:
+    """Return *environ* with the settings of the file that `PIP_CONFIG_FILE` names, under the names of their variables.
+
+    pip's other configuration files and uv's are not read.
+
+    Raises:
+        EngineError: The file can not be read.
+    """
+    name = environ.get("PIP_CONFIG_FILE")
+    if not name:
+        return environ
+    parser = configparser.RawConfigParser(strict=False)
+    try:
+        parser.read_string(Path(name).read_text(encoding="utf-8"))
+    except (OSError, ValueError, configparser.Error) as error:
+        raise EngineError(f"PIP_CONFIG_FILE={name} can not be read ({type(error).__name__})") from error
+    found = {}
+    for section in ("global", "install"):
+        for key, value in parser.items(section) if parser.has_section(section) else ():
+            found[f"PIP_{key.upper().replace('-', '_')}"] = " ".join(value.split())
+    return {**found, **environ}
 
 
 def find_uv() -> Path:
@@ -48,7 +73,7 @@ class EnvironmentBuilder:
     """
 
     def __init__(self, *, environ: Mapping[str, str] | None = None, timeout_s: float = INSTALL_TIMEOUT_S) -> None:
-        self._environ = os.environ if environ is None else environ
+        self._environ = with_pip_config(os.environ if environ is None else environ)
         self._timeout_s = timeout_s
         self._env = uv.index_settings(self._environ)
         kept = ("PATH", "HOME", "UV_CACHE_DIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "XDG_CACHE_HOME", "XDG_DATA_HOME")
@@ -69,7 +94,8 @@ class EnvironmentBuilder:
             EngineError: The package index, the disk or the host's Python is at fault.
         """
         started = time.monotonic()
-        key = recipe_key(recipe, "")
+        # A host may have several patches of one minor.
+        key = recipe_key(recipe, recipe.python_asked)
         folder = cache_folder(self._environ) / "environments" / key.removeprefix("sha256:")[:32]
         folder.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -86,27 +112,37 @@ class EnvironmentBuilder:
     def _make(self, recipe: Recipe, folder: Path, tell: Callable[[str], None]) -> None:
         # Left over from a run that died: only the facts, written last, say that a folder is whole.
         shutil.rmtree(folder, ignore_errors=True)
-        binary, python = str(find_uv()), str(folder / "bin" / "python")
-        code, output = self._run(uv.venv_command(binary, recipe.python, str(folder)))
-        if code:
-            told = output.strip().splitlines()[-1] if output.strip() else f"status {code}"
+
+        def run(command: Sequence[str]) -> tuple[int, str]:
+            code, output = self._run(command)
+            for line in output.splitlines():
+                tell(line)
+            return code, output
+
+        def write(name: str, text: str) -> None:
+            (folder / name).write_text(text, encoding="utf-8")
+
+        made = Installation(
+            recipe=recipe, binary=str(find_uv()), venv=str(folder), folder=str(folder), run=run, write=write
+        )
+        missing = made.make_venv()
+        if missing:
             raise EngineError(
-                f"this host has no usable Python {recipe.python}: {told}",
+                f"this host has no usable Python {recipe.python}: {missing}",
                 hint=f"`uv python install {recipe.python}`, or use the container sandbox",
             )
-        requirements = folder / "mlgate-requirements.txt"
-        requirements.write_text("\n".join(recipe.requirements) + "\n", encoding="utf-8")
-        code, output = self._run(
-            uv.install_command(binary, python, str(requirements), server_requirements(recipe.requirements))
-        )
-        for line in output.splitlines():
-            tell(line)
-        if code:
+        try:
+            made.install()
+        except MlgateError:
             shutil.rmtree(folder, ignore_errors=True)
-            raise uv.complaint(output, code)
+            raise
+        self._describe(made, folder)
+
+    def _describe(self, made: Installation, folder: Path) -> None:
+        python = made.python
         asked = "import platform, sysconfig; print(sysconfig.get_path('purelib')); print(platform.python_version())"
         told_code, told = self._run([python, "-I", "-c", asked])
-        frozen_code, frozen = self._run(uv.freeze_command(binary, python))
+        frozen_code, frozen = self._run(uv.freeze_command(made.binary, python))
         if told_code or frozen_code:
             raise EngineError(f"the environment does not describe itself: {(told + frozen).strip()[-300:]}")
         purelib, version = told.splitlines()[-2:]
@@ -114,8 +150,7 @@ class EnvironmentBuilder:
         home.mkdir()
         for name, source in serving_source().items():
             (home / name).write_bytes(source)
-        pins = tuple(line.strip() for line in frozen.splitlines() if "==" in line or " @ " in line)
-        text = facts_text(base=f"host python {version}", base_digest="", python=version, pins=pins)
+        text = facts_text(base=f"host python {version}", base_digest="", python=version, pins=pins_of(frozen))
         (folder / _FACTS).write_text(text, encoding="utf-8")
 
     def _run(self, command: Sequence[str]) -> tuple[int, str]:

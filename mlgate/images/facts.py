@@ -24,6 +24,7 @@ class BuiltImage:
         base: Reference of the base image that was used.
         base_digest: Its digest.
         python: Full version: `3.11.8`.
+        python_asked: Full version that the model version names; empty where it names none.
         platform: `linux/amd64`.
         pins: `name==version` of everything installed, sorted.
         apt: Debian packages asked for.
@@ -42,6 +43,7 @@ class BuiltImage:
     pins: tuple[str, ...]
     apt: tuple[str, ...]
     server: str
+    python_asked: str = ""
     hit: bool = False
     seconds: Mapping[str, float] = field(default_factory=dict)
 
@@ -58,6 +60,7 @@ class BuiltImage:
             apt=self.apt,
             server=self.server,
             threads=threads,
+            python_asked=self.python_asked,
         )
 
     @classmethod
@@ -94,6 +97,7 @@ class BuiltImage:
             pins=tuple(sorted(pins)),
             apt=recipe.apt,
             server=recipe.server,
+            python_asked=recipe.python_asked,
             hit=hit,
             seconds=dict(seconds or {}),
         )

@@ -2,34 +2,40 @@
 
 import hashlib
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import Specifier
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from mlgate.errors import InstallError, PolicyError
 from mlgate.evidence import canonical_digest
+from mlgate.images.requirements import requirement_of, vet
 
 DEFAULT_BASE_IMAGE = "python:{python}-slim"
 # For a model that names no Python: a constant, so that the same version gives the same image on every host.
 DEFAULT_PYTHON = "3.11"
-# Wheels of these load the OpenMP runtime, which slim base images lack.
+# Wheels of these load the OpenMP runtime, which slim base images lack. By flavour, and by requirement for a pyfunc or
+# scikit-learn pipeline that brings them along.
 _APT_BY_FLAVOR = {"lightgbm": "libgomp1", "xgboost": "libgomp1"}
+_APT_BY_PACKAGE = _APT_BY_FLAVOR | {"xgboost-cpu": "libgomp1"}
 # What the serving wrapper imports besides the version's own mlflow. a2wsgi serves the Flask app of mlflow < 2.20.
 SERVER_REQUIREMENTS = ("a2wsgi>=1.10", "prometheus-client>=0.19", "uvicorn>=0.23")
+# The minor that `mlgate.serving.mlserver` was written against: it takes MLServer apart and puts it together again.
+MLSERVER_REQUIREMENTS = ("mlserver>=1.7,<1.8", "mlserver-mlflow>=1.7,<1.8")
 # MLflow before that imports pkg_resources, which it takes for granted and setuptools 81 no longer brings.
 _NEEDS_PKG_RESOURCES = Version("2.20")
 _PKG_RESOURCES = "setuptools<81"
+# MLflow before that, and from 2.20 on, calls `FastAPI.route`, which starlette 1 removed, and bounds neither of the two.
+_NEEDS_ROUTE = Version("3.11")
+_ROUTE = "starlette<1"
 # Counts up when the same recipe is built another way, so that images of the old way are not taken for new ones.
-BUILD_REVISION = 2
+BUILD_REVISION = 3
 _MLFLOW_NAMES = frozenset({"mlflow", "mlflow-skinny"})
 _APT_NAME = re.compile(r"[a-z0-9][a-z0-9+.\-]+(=[A-Za-z0-9.+:~\-]+)?")
-_HASH_OPTION = re.compile(r"\s--hash=[A-Za-z0-9]+:[0-9a-fA-F]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,11 +44,14 @@ class Recipe:
 
     Attributes:
         python: Minor version: `3.11`.
+        python_asked: Full version that the model version names: `3.11.8`; empty where it names none.
         base_image: Reference of the base image, filled in: `python:3.11-slim`.
         base_is_default: Nobody asked for this base, so mlgate's own local base may stand in for it.
         platform: `linux/amd64`.
         apt: Debian packages, sorted.
         requirements: The version's requirement lines, without comments; each is safe to hand to an installer.
+        allowed: URLs and options among its lines that the policy lets through.
+        constraints: Bounds on versions that the version sets with `-c`.
         server: Identity of the serving code, see `server_identity`.
     """
 
@@ -53,6 +62,9 @@ class Recipe:
     apt: tuple[str, ...]
     requirements: tuple[str, ...]
     server: str
+    allowed: tuple[str, ...] = ()
+    constraints: tuple[str, ...] = ()
+    python_asked: str = ""
 
 
 def recipe_for(
@@ -64,31 +76,38 @@ def recipe_for(
     platform: str,
     apt: Sequence[str] | None,
     server: str,
+    allow: Iterable[str] = (),
+    constraint_files: Mapping[str, Sequence[str]] | None = None,
 ) -> Recipe:
     """Decide what the environment is made from.
 
     Args:
         requirements: Lines of the version's `requirements.txt`.
-        python_version: The version's Python, such as `3.11.8`; only the minor counts. `None`: it names none, 3.11.
-        flavors: The version's MLflow flavours; decide the default of *apt*.
+        python_version: The version's Python, such as `3.11.8`; the patch is taken where the base image has it. `None`:
+            it names none, 3.11.
+        flavors: The version's MLflow flavours; with its requirements they decide the default of *apt*.
         base_image: Image reference, in which `{python}` stands for the minor. `None`: `python:{python}-slim`.
         platform: `linux/amd64`.
         apt: Debian packages; `None`: what the flavours need.
         server: See `server_identity`.
+        allow: Requirement lines that the policy lets through, see `mlgate.images.requirements.vet`.
+        constraint_files: Lines of the files that `-c` may name, by path below the model directory.
 
     Raises:
         InstallError: A line would fetch or run something that no index vouches for, or nothing here could serve it.
         PolicyError: *apt* holds something that is not a package name.
     """
     python = _minor(python_version)
-    lines = requirement_lines(requirements)
-    if not any(canonicalize_name(Requirement(_without_hashes(line)).name) in _MLFLOW_NAMES for line in lines):
+    vetted = vet(requirements, python=python, allow=allow, constraint_files=constraint_files)
+    packages = {_package(line) for line in (*vetted.named, *vetted.allowed)}
+    if not packages & _MLFLOW_NAMES:
         raise InstallError(
             "requirements.txt names no mlflow: there is nothing to serve the model with",
             hint="log the model again with mlflow among its pip_requirements",
         )
     if apt is None:
-        apt = [_APT_BY_FLAVOR[flavor] for flavor in flavors if flavor in _APT_BY_FLAVOR]
+        by_flavor = [_APT_BY_FLAVOR[flavor] for flavor in flavors if flavor in _APT_BY_FLAVOR]
+        apt = [*by_flavor, *(_APT_BY_PACKAGE[package] for package in packages & _APT_BY_PACKAGE.keys())]
     for name in apt:
         if not _APT_NAME.fullmatch(name):
             raise PolicyError(f"runtime.apt: '{name}' is not a Debian package name")
@@ -98,65 +117,43 @@ def recipe_for(
         base_is_default=base_image is None or base_image == DEFAULT_BASE_IMAGE,
         platform=platform,
         apt=tuple(sorted(set(apt))),
-        requirements=lines,
+        requirements=vetted.named,
         server=server,
+        allowed=vetted.allowed,
+        constraints=vetted.constraints,
+        python_asked=python_version.strip() if python_version and python_version.count(".") > 1 else "",
     )
 
 
-def requirement_lines(lines: Sequence[str]) -> tuple[str, ...]:
-    """Return the requirements among *lines*, or refuse.
+def _package(line: str) -> str:
+    """Return the normal name of what *line* installs, as far as it says so."""
+    requirement = requirement_of(line)
+    named = re.search(r"[#&]egg=([\w.-]+)", line)
+    return canonicalize_name(requirement.name if requirement else named[1] if named else "")
 
-    Raises:
-        InstallError: A line is an option, a URL, a path, continues on the next line or is not PEP 508.
+
+def server_requirements(lines: Sequence[str], *, server: str = "mlflow") -> tuple[str, ...]:
+    """Return what is installed for the server's sake, besides the version's own requirement *lines*.
+
+    Args:
+        lines: The version's.
+        server: `mlflow` or `mlserver`, or an identity that starts with it.
     """
-    found = []
-    for number, raw in enumerate(lines, start=1):
-        line = re.sub(r"(^|\s)#.*$", "", raw.strip()).strip()
-        if not line:
-            continue
-        why = _objection(line)
-        if why:
-            raise InstallError(
-                f"requirements.txt:{number}: '{line}' is refused: {why}",
-                hint="name the package and its version, and let the index be set by the host (UV_DEFAULT_INDEX)",
-            )
-        found.append(line)
-    return tuple(found)
-
-
-def server_requirements(lines: Sequence[str]) -> tuple[str, ...]:
-    """Return what is installed for the server's sake, besides the version's own requirement *lines*."""
+    needed = (*SERVER_REQUIREMENTS, *(MLSERVER_REQUIREMENTS if _server_name(server) == "mlserver" else ()))
     for line in lines:
-        requirement = Requirement(_without_hashes(line))
-        if canonicalize_name(requirement.name) in _MLFLOW_NAMES and any(
-            _is_old(clause) for clause in requirement.specifier
-        ):
-            return (*SERVER_REQUIREMENTS, _PKG_RESOURCES)
-    return SERVER_REQUIREMENTS
+        requirement = requirement_of(line)
+        if requirement is None or _package(line) not in _MLFLOW_NAMES:
+            continue
+        if _is_before(_NEEDS_PKG_RESOURCES, requirement.specifier):
+            return (*needed, _PKG_RESOURCES)
+        if _is_before(_NEEDS_ROUTE, requirement.specifier):
+            return (*needed, _ROUTE)
+    return needed
 
 
-def _is_old(clause: Specifier) -> bool:
-    bounds_above = clause.operator in ("==", "===", "<", "<=", "~=")
-    return bounds_above and Version(clause.version.removesuffix(".*")) < _NEEDS_PKG_RESOURCES
-
-
-def _objection(line: str) -> str:
-    if line.endswith("\\"):
-        return "it continues on the next line"
-    if line.startswith("-"):
-        option = re.split(r"[\s=]", line)[0]
-        return f"the option {option} may fetch or run something else"
-    try:
-        requirement = Requirement(_without_hashes(line))
-    except InvalidRequirement:
-        if re.match(r"(git|hg|svn|bzr)\+", line):
-            return "it fetches from version control"
-        return "it is a URL" if "://" in line else "it is a path, or not a requirement (PEP 508)"
-    return "it names a URL in place of a version" if requirement.url else ""
-
-
-def _without_hashes(line: str) -> str:
-    return _HASH_OPTION.sub("", line)
+def _is_before(version: Version, specifier: Iterable[Specifier]) -> bool:
+    above = (clause for clause in specifier if clause.operator in ("==", "===", "<", "<=", "~="))
+    return any(Version(clause.version.removesuffix(".*")) < version for clause in above)
 
 
 def _minor(version: str | None) -> str:
@@ -175,10 +172,13 @@ def recipe_key(recipe: Recipe, base_digest: str) -> str:
             "base_digest": base_digest,
             "platform": recipe.platform,
             "apt": sorted(recipe.apt),
-            "python": recipe.python,
+            # The default bases hold one Python of a minor; in any other base the patch may decide which is taken.
+            "python": recipe.python if recipe.base_is_default else recipe.python_asked or recipe.python,
             "requirements": sorted(set(recipe.requirements)),
+            "allowed": list(recipe.allowed),
+            "constraints": sorted(set(recipe.constraints)),
             "server": recipe.server,
-            "server_requirements": sorted(server_requirements(recipe.requirements)),
+            "server_requirements": sorted(server_requirements(recipe.requirements, server=recipe.server)),
             "build": BUILD_REVISION,
         }
     )
@@ -216,9 +216,26 @@ def serving_source() -> dict[str, bytes]:
 
 
 @cache
-def server_identity() -> str:
-    """Return the name of the server with a digest over its source: `mlflow+mlgate.serving@sha256:0123456789ab`."""
+def server_identity(server: str = "mlflow") -> str:
+    """Return the name of the server with a digest over its source: `mlflow+mlgate.serving@sha256:0123456789ab`.
+
+    Args:
+        server: `mlflow` or `mlserver`.
+    """
     digest = hashlib.sha256()
     for name, source in serving_source().items():
         digest.update(f"{name}\0{len(source)}\0".encode() + source)
-    return f"mlflow+mlgate.serving@sha256:{digest.hexdigest()[:12]}"
+    return f"{server}+mlgate.serving@sha256:{digest.hexdigest()[:12]}"
+
+
+def serving_command(server: str) -> list[str]:
+    """Return what starts the server, but for the interpreter.
+
+    Args:
+        server: See `server_identity`.
+    """
+    return ["-m", "mlgate_serving", "--server", _server_name(server)]
+
+
+def _server_name(identity: str) -> str:
+    return identity.partition("+")[0]

@@ -14,21 +14,34 @@ _PASSED = (
     "UV_INDEX",
     "UV_INDEX_URL",
     "UV_EXTRA_INDEX_URL",
+    "UV_FIND_LINKS",
     "UV_INDEX_STRATEGY",
     "UV_INSECURE_HOST",
     "UV_HTTP_TIMEOUT",
+    "UV_REQUEST_TIMEOUT",
     "UV_HTTP_RETRIES",
+)
+# What pip's settings are called in uv, where uv's own are absent (pip: "Configuration", environment variables).
+_PIP = (
+    ("UV_DEFAULT_INDEX", ("UV_DEFAULT_INDEX", "UV_INDEX_URL"), ("PIP_INDEX_URL",)),
+    ("UV_EXTRA_INDEX_URL", ("UV_INDEX", "UV_EXTRA_INDEX_URL"), ("PIP_EXTRA_INDEX_URL",)),
+    ("UV_FIND_LINKS", ("UV_FIND_LINKS",), ("PIP_FIND_LINKS",)),
+    ("UV_INSECURE_HOST", ("UV_INSECURE_HOST",), ("PIP_TRUSTED_HOST",)),
+    ("UV_HTTP_TIMEOUT", ("UV_HTTP_TIMEOUT", "UV_REQUEST_TIMEOUT"), ("PIP_TIMEOUT", "PIP_DEFAULT_TIMEOUT")),
+    ("UV_HTTP_RETRIES", ("UV_HTTP_RETRIES",), ("PIP_RETRIES",)),
 )
 _CA_NAMES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT")
 
 # uv's own words (0.13) for what is no fault of the requirement. Looked for outside the build backends' output, where a
 # setup.py may print whatever it likes.
+_DISK = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
 _ENVIRONMENT = re.compile(
-    r"no space left on device|disk quota exceeded|read-only file system"
+    r"read-only file system"
     r"|request failed after|failed to fetch|failed to download\b(?! and build)|error sending request"
     r"|client error \(connect\)|connection (refused|reset)|dns error|temporary failure in name resolution"
     r"|invalid peer certificate|certificate verif|timed out|operation timed out"
     r"|http status (server|client) error|network (was|is) disabled|network connectivity is disabled"
+    r"|git executable not found|could not resolve host|(couldn't|could not|failed to) connect to"
     r"|lack of valid authentication credentials|returned a (401|403|407|5\d\d)|could not be queried",
     re.IGNORECASE,
 )
@@ -50,18 +63,23 @@ def index_settings(environ: Mapping[str, str]) -> dict[str, str]:
     found |= {name: value for name, value in environ.items() if re.fullmatch(r"UV_INDEX_\w+_(USERNAME|PASSWORD)", name)}
     for name in _PROXIES:
         found |= {spelt: environ[spelt] for spelt in (name, name.lower()) if environ.get(spelt)}
-    if not {"UV_DEFAULT_INDEX", "UV_INDEX_URL"} & found.keys() and environ.get("PIP_INDEX_URL"):
-        found["UV_DEFAULT_INDEX"] = environ["PIP_INDEX_URL"]
-    if not {"UV_INDEX", "UV_EXTRA_INDEX_URL"} & found.keys() and environ.get("PIP_EXTRA_INDEX_URL"):
-        found["UV_EXTRA_INDEX_URL"] = environ["PIP_EXTRA_INDEX_URL"]
-    if "UV_INSECURE_HOST" not in found and environ.get("PIP_TRUSTED_HOST"):
-        found["UV_INSECURE_HOST"] = environ["PIP_TRUSTED_HOST"]
-    for name in ("UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL"):
-        remote = [url for url in found.get(name, "").split() if "://" in url and "file://" not in url]
-        found |= {name: " ".join(remote)}
-        if not remote:
-            del found[name]
-    return found
+    for name, own, theirs in _PIP:
+        value = next((environ[pip] for pip in theirs if environ.get(pip)), None)
+        if value and not found.keys() & set(own):
+            found[name] = value
+    if environ.get("PIP_PROXY") and not {name.upper() for name in found} & set(_PROXIES[:3]):
+        found |= dict.fromkeys(_PROXIES[:2], environ["PIP_PROXY"])
+    return found | _remote_only(found)
+
+
+def _remote_only(found: dict[str, str]) -> dict[str, str]:
+    kept = {}
+    for name in ("UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS"):
+        urls = re.split(r"[\s,]+" if name == "UV_FIND_LINKS" else r"\s+", found.pop(name, ""))
+        remote = [url for url in urls if "://" in url and "file://" not in url]
+        if remote:
+            kept[name] = ("," if name == "UV_FIND_LINKS" else " ").join(remote)
+    return kept
 
 
 def ca_bundle(environ: Mapping[str, str]) -> str | None:
@@ -69,10 +87,21 @@ def ca_bundle(environ: Mapping[str, str]) -> str | None:
     return next((environ[name] for name in _CA_NAMES if environ.get(name)), None)
 
 
-def install_command(uv: str, python: str, requirements: str, server_requirements: tuple[str, ...]) -> list[str]:
-    """Return the command that installs the version's requirements together with the server's."""
-    where = ["--python", python]
-    return [uv, *FLAGS, "pip", "install", *where, "--compile-bytecode", "-r", requirements, *server_requirements]
+def install_command(
+    uv: str, python: str, requirements: str, server_requirements: tuple[str, ...], *, constraints: str | None = None
+) -> list[str]:
+    """Return the command that installs the version's requirements together with the server's.
+
+    Args:
+        uv: The binary.
+        python: The environment's interpreter.
+        requirements: File of the version's requirements.
+        server_requirements: The server's.
+        constraints: File of the version's constraints.
+    """
+    bounds = ["-c", constraints] if constraints else []
+    where = ["--python", python, "--compile-bytecode", "-r", requirements]
+    return [uv, *FLAGS, "pip", "install", *where, *bounds, *server_requirements]
 
 
 def venv_command(uv: str, python: str, folder: str) -> list[str]:
@@ -97,6 +126,11 @@ def complaint(output: str, exit_code: int) -> MlgateError:
     log = "\n".join(output.splitlines()[-LOG_LINES:])
     if exit_code in (137, -9):
         return EngineError("the installer was killed, probably for memory")
+    if _DISK.search(own):
+        return EngineError(
+            f"the disk is full where the environment is installed: {told}",
+            hint="make room on the engine: `mlgate image prune`, `docker system df`",
+        )
     if _ENVIRONMENT.search(own) and "hash mismatch" not in own.lower():
         return EngineError(
             f"the environment could not be installed, and not for the version's sake: {told}",

@@ -52,7 +52,8 @@ def run_load(plan: LoadPlan, *, folder: Path, timeout_s: float | None = None) ->
     for name in (SAMPLES_FILE, HEALTH_FILE, REPORT_FILE):
         (folder / name).unlink(missing_ok=True)  # yesterday's samples must not answer for a run that gives none
     deadline_s = _deadline_s(plan) if timeout_s is None else timeout_s
-    with tempfile.TemporaryDirectory(prefix="mlgate-load-") as private:
+    # Beside *folder*, which is the run's: where the run is killed, its watchdog removes this too.
+    with tempfile.TemporaryDirectory(prefix=".load-", dir=folder.parent) as private:
         plan.write(Path(private))
         with (folder / LOG_FILE).open("wb") as log, _generator(plan, folder, Path(private), log.fileno()) as process:
             try:

@@ -26,6 +26,7 @@ from locust.exception import StopUser
 from mlgate.load import samples as codes
 from mlgate.load.plan import HEALTH_FILE, PLAN_VARIABLE, SAMPLES_FILE, WARM_UP_REQUESTS, LoadPlan
 from mlgate.load.samples import Samples
+from mlgate.scoring.v2 import holds_null
 
 logger = logging.getLogger("mlgate.load")
 
@@ -184,4 +185,6 @@ class OpenLoopUser(FastHttpUser):  # type: ignore[misc]  # locust ships no types
             return _code_of(response.request_meta["exception"])
         if response.status_code != 200:
             return codes.STATUS
-        return codes.NOT_FINITE if PLAN.reject_not_finite and _holds_not_finite(response.content or b"") else ""
+        body = response.content or b""
+        not_finite = PLAN.reject_not_finite and _holds_not_finite(body)
+        return codes.NOT_FINITE if not_finite or (PLAN.reject_null and holds_null(body)) else ""

@@ -33,6 +33,7 @@ class LoadPlan:
         headers: Further request headers (a forwarder's token). They reach neither the command line nor the output folder.
         timeout_s: Seconds from a request's send after which it counts as not answered.
         reject_not_finite: Whether an answer with a NaN or Infinity token is an error.
+        reject_null: Whether an answer with null in a V2 output is one: that is how V2 spells such a number.
     """
 
     url: str
@@ -43,6 +44,7 @@ class LoadPlan:
     headers: Mapping[str, str] = field(default_factory=dict)
     timeout_s: float = 10.0
     reject_not_finite: bool = True
+    reject_null: bool = False
 
     def __post_init__(self) -> None:
         if not self.bodies:
@@ -61,6 +63,7 @@ class LoadPlan:
             "headers": dict(self.headers),
             "timeout_s": self.timeout_s,
             "reject_not_finite": self.reject_not_finite,
+            "reject_null": self.reject_null,
             "rate": self.schedule.rate,
             "duration_s": self.schedule.duration_s,
         }

@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from mlgate.evidence import Outcome
 from mlgate.quantities import format_duration
-from mlgate.report.measurements import Comparison, Latency, Limit, Phase, Repeats
+from mlgate.report.measurements import Comparison, Latency, Limit, Repeats
 
 # Room for half a label at either edge, in per cent.
 PAD = 5.0
@@ -22,6 +22,8 @@ DOT_ROW = 64
 BARS = 130
 MARK = 18
 MAX_TICKS = 6
+# Far below any time; a number closer to zero has no logarithm once it is divided.
+MIN_HIGH = 1e-12
 MAX_ROWS = 40
 
 
@@ -102,31 +104,6 @@ class Dots:
     height: int
     rows: tuple[DotRow, ...]
     ticks: tuple[Mark, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Segment:
-    """One phase of the stacked bar; *number* is shown inside where it fits and in the table always."""
-
-    number: int
-    label: str
-    x: float
-    width: float
-    duration: str
-    until: str
-
-    @property
-    def fits(self) -> bool:
-        """Whether the number fits inside on a phone."""
-        return self.width >= 6
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stack:
-    """A cold start as one bar."""
-
-    title: str
-    segments: tuple[Segment, ...]
 
 
 def forest(comparisons: Sequence[Comparison]) -> Forest | None:
@@ -229,26 +206,6 @@ def dots(rows: Sequence[Repeats]) -> Dots | None:
     )
 
 
-def stack(phases: Sequence[Phase]) -> Stack | None:
-    """Lay out the phases of one cold start as a bar; `None` where there are none."""
-    if not phases:
-        return None
-    total = phases[-1].until_s
-    segments = [
-        Segment(
-            number=index,
-            label=phase.label,
-            x=round(100 * phase.from_s / total, 2),
-            width=round(100 * (phase.until_s - phase.from_s) / total, 2),
-            duration=format_duration(phase.until_s - phase.from_s),
-            until=format_duration(phase.until_s),
-        )
-        for index, phase in enumerate(phases, start=1)
-    ]
-    said = ", ".join(f"{segment.label} {segment.duration}" for segment in segments)
-    return Stack(title=f"Where a cold start of {format_duration(total)} goes: {said}", segments=tuple(segments))
-
-
 def _in_margins(item: Comparison) -> tuple[float | None, float | None, float | None] | None:
     if item.margin is None or item.margin <= 0:
         return None
@@ -271,7 +228,7 @@ def _mark(label: str, x: float, y: float, kind: str) -> Mark:
 
 def _ticks(high: float) -> list[float]:
     """Return round numbers from zero to *high*: steps of 1, 2 or 5 times a power of ten."""
-    power = 10 ** math.floor(math.log10(high / MAX_TICKS)) if high > 0 else 1.0
+    power = 10 ** math.floor(math.log10(high / MAX_TICKS)) if high > MIN_HIGH else 1.0
     step = next(power * factor for factor in (1, 2, 5, 10) if high / (power * factor) <= MAX_TICKS)
     return [float(f"{step * index:.6g}") for index in range(int(high / step) + 1)]
 

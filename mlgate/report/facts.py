@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from mlgate.evidence import Evidence
+from mlgate.evidence import Evidence, ImageFacts
 from mlgate.quantities import format_number, format_size
 from mlgate.report import words
 from mlgate.report.text import clean, one_line
@@ -90,16 +90,27 @@ def _image(evidence: Evidence, caps: Caps) -> FactGroup:
         title="Image",
         facts=(
             Fact(term="Recipe digest", value=image.recipe_digest, code=True),
+            Fact(term="Origin", value=_origin(image)),
             Fact(term="Image digest", value=image.image_digest, code=True),
+            Fact(term="Registry digest", value=image.registry_digest, code=True),
+            Fact(term="Model in the image", value=image.model_digest, code=True),
             Fact(term="Base", value=image.base, code=True),
             Fact(term="Base digest", value=image.base_digest, code=True),
             Fact(term="Python", value=image.python),
             Fact(term="Platform", value=image.platform),
             Fact(term="Server", value=image.server),
-            Fact(term="Predict threads", value=format_number(image.threads)),
+            Fact(
+                term="Predict threads", value=format_number(image.threads) if image.threads else "as the image has it"
+            ),
         ),
         blocks=tuple(blocks),
     )
+
+
+def _origin(image: ImageFacts) -> str:
+    if image.origin == "built":
+        return ""
+    return "given" if image.model_digest else "given; NOT VERIFIED: no model was found in it"
 
 
 def _sandbox(evidence: Evidence) -> FactGroup:

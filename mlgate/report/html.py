@@ -7,9 +7,9 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from mlgate.evidence import Evidence
-from mlgate.report import charts, words
+from mlgate.report import charts, cold_start, words
 from mlgate.report.facts import fact_groups
-from mlgate.report.measurements import comparisons, latency, phases, repeats
+from mlgate.report.measurements import comparisons, latency, repeats
 from mlgate.report.text import one_line
 from mlgate.report.view import (
     Caps,
@@ -76,6 +76,7 @@ def _unbroken(text: str) -> str:
 def _context(evidence: Evidence, digest: str, caps: Caps) -> dict[str, Any]:
     compared = comparisons(evidence)[: caps.listing]
     load = latency(evidence)
+    started = cold_start.sides(evidence)
     groups = check_groups(evidence, caps)
     reasons = [one_line(reason, caps.text) for reason in evidence.verdict.reasons]
     return {
@@ -100,7 +101,9 @@ def _context(evidence: Evidence, digest: str, caps: Caps) -> dict[str, Any]:
         "percentiles": _percentile_table(load.percentiles) if load else None,
         "dots": charts.dots(repeats(evidence)),
         "repeats": [(row.label, [quantity(time, "s") for time in row.times_s]) for row in repeats(evidence)][:40],
-        "stack": charts.stack(phases(evidence)),
+        "bars": cold_start.bars(started),
+        "slowest": cold_start.sentence(started),
+        "circumstances": cold_start.circumstances(evidence),
         "facts": fact_groups(evidence, digest, caps),
         "unsigned": words.UNSIGNED,
         "digest": digest,

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from mlgate.evidence import Evidence
-from mlgate.report import words
+from mlgate.report import cold_start, words
 from mlgate.report.facts import fact_groups
 from mlgate.report.measurements import comparisons
 from mlgate.report.text import one_line
@@ -97,6 +97,7 @@ def _lines(evidence: Evidence, digest: str, caps: Caps) -> Iterator[str]:
     )
     yield from _checks(check_groups(evidence, caps))
     yield from _comparisons(evidence, caps)
+    yield from _cold_start(evidence, caps)
     yield from _facts(evidence, digest, caps)
     yield from ("", escape(words.UNSIGNED))
 
@@ -145,6 +146,14 @@ def _comparisons(evidence: Evidence, caps: Caps) -> Iterator[str]:
     for row in rows:
         cells = (row.label, row.challenger, row.champion, row.difference, row.interval, row.margin)
         yield f"| {' | '.join(map(escape, cells))} |"
+
+
+def _cold_start(evidence: Evidence, caps: Caps) -> Iterator[str]:
+    lines = [cold_start.sentence(cold_start.sides(evidence)), *cold_start.circumstances(evidence)]
+    told = [one_line(line, caps.text) for line in lines if line]
+    if told:
+        yield from ("", "## Cold start", "")
+        yield from (f"* {escape(line)}" for line in told)
 
 
 def _facts(evidence: Evidence, digest: str, caps: Caps) -> Iterator[str]:

@@ -14,27 +14,26 @@ SHOWN = frozenset(
     {
         "advice",
         "advisory",
+        "bytes",
         "challenger",
         "champion",
+        "champion_timeline",
         "curl",
         "difference",
+        "environment_image",
         "example",
+        "from_disk",
         "histogram",
         "log",
         "margin",
+        "page_cache",
         "percentiles",
         "phases",
+        "timeline",
         "times_s",
     }
 )
 
-PHASES = {
-    "interpreter": "Interpreter starts",
-    "imports": "Libraries import",
-    "load": "Model loads",
-    "warm_up": "Warm-up predictions",
-    "ready": "Ready",
-}
 MAX_BINS = 200
 MAX_REPEATS = 100
 
@@ -94,15 +93,6 @@ class Repeats:
     limit_s: float | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Phase:
-    """One phase of a cold start: from and until, in seconds since the start."""
-
-    label: str
-    from_s: float
-    until_s: float
-
-
 def comparisons(evidence: Evidence) -> list[Comparison]:
     """Return every check that set the challenger beside the champion."""
     return [found for check in evidence.checks() if (found := _comparison(check)) is not None]
@@ -131,18 +121,6 @@ def repeats(evidence: Evidence) -> list[Repeats]:
                 Repeats(label=one_line(check.key, 80), outcome=check.outcome, times_s=tuple(times), limit_s=limit)
             )
     return found
-
-
-def phases(evidence: Evidence) -> list[Phase]:
-    """Return the boot phases of the first check that holds them, in the order of time."""
-    for check in _suite(evidence, "cold_start"):
-        held = check.finding.details.get("phases")
-        if isinstance(held, list | tuple):
-            held = next((item for item in held if isinstance(item, Mapping)), None)
-        found = _phases(held)
-        if found:
-            return found
-    return []
 
 
 def _suite(evidence: Evidence, name: str) -> Iterator[CheckResult]:
@@ -209,12 +187,3 @@ def _limit_ms(check: CheckResult) -> Limit | None:
         return None
     name = one_line(check.id.rpartition(".")[2].removesuffix("_latency"), 30)
     return Limit(label=f"{name} limit {format_duration(seconds)}", value=seconds * 1000)
-
-
-def _phases(value: Any) -> list[Phase]:
-    found, before = [], 0.0
-    for name, until in _named_numbers(value).items():
-        if until > before:
-            found.append(Phase(label=PHASES.get(name) or one_line(name, 40), from_s=before, until_s=until))
-            before = until
-    return found

@@ -1,14 +1,29 @@
-"""TCP to unix socket. Standard library only: its source is run in a container of its own as `python -c`.
+"""Carry connections from one address to another. Standard library only: its source is run in a container as `python -c`.
 
-The model's container has no network at all, so it can not publish a port; this one can, and holds neither model nor data.
+    LISTEN TARGET [--demand-token | --send-token] [--tied]
+
+An address is `unix:PATH` or `tcp:HOST:PORT` (port 0: any). The model's container has no network at all, so it can not publish
+a port; a container with this program can, and holds neither model nor data. Where the engine is on another machine the port is
+open to others too: there it demands a token before anything else (`--demand-token`), and a second one of this program, on this
+machine, says it (`--send-token`), so that neither client nor model ever sees it. The token is the first line on standard input.
+With `--tied` the program ends with its parent, or when standard input does.
 """
+
+from __future__ import annotations  # It runs in the model's Python, which may be an old one.
 
 import asyncio
 import contextlib
+import hmac
+import os
 import socket
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
 
 HIGH_WATER = 1 << 18
+TOKEN_TIMEOUT_S = 10.0
 
 
 class Pipe(asyncio.Protocol):
@@ -43,7 +58,7 @@ class Pipe(asyncio.Protocol):
                 self.other.transport.write_eof()
         return True
 
-    def join(self, other: "Pipe") -> None:
+    def join(self, other: Pipe) -> None:
         """Let *other* be the other end, and pass on what came before it was."""
         self.other = other
         if self._early:
@@ -76,25 +91,35 @@ class Pipe(asyncio.Protocol):
 
 
 class Inbound(Pipe):
-    """The TCP end; opens the unix end."""
+    """The end that a client is at; opens the other one.
 
-    def __init__(self, path: str) -> None:
+    Args:
+        connect: Opens it.
+        said: Called once somebody was let in.
+    """
+
+    def __init__(self, connect: Callable[[], Awaitable[Pipe]], said: Callable[[], None] = lambda: None) -> None:
         super().__init__()
-        self._path = path
+        self._connect = connect
+        self._said = said
         self._task: asyncio.Task[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Stop reading until there is somebody to read to."""
+        """Begin."""
         super().connection_made(transport)
-        assert self.transport is not None  # noqa: S101  (set by the line above)
-        self.transport.pause_reading()
-        # Without this, small answers wait 40 ms for the client's delayed ACK.
-        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._task = asyncio.get_running_loop().create_task(self._connect())
+        _send_at_once(transport)
+        self.let_in()
 
-    async def _connect(self) -> None:
+    def let_in(self) -> None:
+        """Stop reading until there is somebody to read to."""
+        assert self.transport is not None  # noqa: S101  (a connection was made)
+        self.transport.pause_reading()
+        self._said()
+        self._task = asyncio.get_running_loop().create_task(self._open())
+
+    async def _open(self) -> None:
         try:
-            _, outbound = await asyncio.get_running_loop().create_unix_connection(Pipe, self._path)
+            outbound = await self._connect()
         except OSError:  # No server there, or not yet: the client sees a closed connection.
             if self.transport is not None:
                 self.transport.close()
@@ -108,14 +133,191 @@ class Inbound(Pipe):
         self.transport.resume_reading()
 
 
-async def forward(path: str, host: str, port: int) -> None:
-    """Listen until cancelled."""
-    server = await asyncio.get_running_loop().create_server(lambda: Inbound(path), host, port, backlog=1024)
-    sys.stdout.write("forwarding\n")
-    sys.stdout.flush()
+class Guarded(Inbound):
+    """An `Inbound` that lets nobody in without the token, and reads no more than that before.
+
+    Args:
+        connect: Opens the other end.
+        token: What the first bytes of a connection have to be.
+        said: Called once somebody was let in.
+        timeout_s: How long the token may take, in seconds: who says nothing must not hold a connection.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[], Awaitable[Pipe]],
+        token: bytes,
+        said: Callable[[], None] = lambda: None,
+        *,
+        timeout_s: float = TOKEN_TIMEOUT_S,
+    ) -> None:
+        super().__init__(connect, said)
+        self._token = token
+        self._timeout_s = timeout_s
+        self._deadline: asyncio.TimerHandle | None = None
+        self._admitted = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Wait for the token."""
+        Pipe.connection_made(self, transport)
+        _send_at_once(transport)
+        self._deadline = asyncio.get_running_loop().call_later(self._timeout_s, self._refuse)
+
+    def data_received(self, data: bytes) -> None:
+        """Pass on what comes after the token; end a connection that says anything else."""
+        super().data_received(data)
+        if self._admitted or len(self._early) < len(self._token):
+            return
+        given = bytes(self._early[: len(self._token)])
+        if not hmac.compare_digest(given, self._token):
+            self._refuse()
+            return
+        self._admitted = True
+        del self._early[: len(self._token)]
+        self._end_deadline()
+        self.let_in()
+
+    def eof_received(self) -> bool:
+        """Nothing more will be said: without a token there is nobody to wait for."""
+        return super().eof_received() if self._admitted else False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the deadline."""
+        self._end_deadline()
+        super().connection_lost(exc)
+
+    def _refuse(self) -> None:
+        self._early.clear()
+        if self.transport is not None:
+            self.transport.abort()
+
+    def _end_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+
+
+def _send_at_once(transport: asyncio.BaseTransport) -> None:
+    # Without this, small answers wait 40 ms for the other side's delayed ACK.
+    raw = transport.get_extra_info("socket")
+    if raw.family in (socket.AF_INET, socket.AF_INET6):
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def address(text: str) -> tuple[str, int] | str:
+    """Return the path of `unix:PATH`, host and port of `tcp:HOST:PORT`.
+
+    Raises:
+        ValueError: It is neither.
+    """
+    kind, _, rest = text.partition(":")
+    if kind == "unix":
+        return rest
+    host, _, port = rest.rpartition(":")
+    if kind != "tcp" or not host:
+        raise ValueError(text)
+    return host.strip("[]"), int(port)
+
+
+def connector(target: tuple[str, int] | str, first: bytes = b"") -> Callable[[], Awaitable[Pipe]]:
+    """Return what opens a connection to *target* and says *first* there."""
+
+    async def connect() -> Pipe:
+        loop = asyncio.get_running_loop()
+        made: tuple[asyncio.BaseTransport, Pipe]
+        if isinstance(target, str):
+            made = await loop.create_unix_connection(Pipe, target)
+        else:
+            made = await loop.create_connection(Pipe, *target)
+        transport, pipe = made
+        _send_at_once(transport)
+        if first and pipe.transport is not None:
+            pipe.transport.write(first)
+        return pipe
+
+    return connect
+
+
+async def forward(
+    listen: tuple[str, int] | str,
+    target: tuple[str, int] | str,
+    *,
+    demand: bytes = b"",
+    send: bytes = b"",
+    tied: bool = False,
+) -> None:
+    """Listen until cancelled; say `forwarding PORT` then, and `connected` when the first client was let in."""
+    loop = asyncio.get_running_loop()
+    connect = connector(target, send)
+    told = False
+
+    def said() -> None:
+        nonlocal told
+        if not told:
+            told = True
+            _say("connected")
+
+    def inbound() -> Inbound:
+        return Guarded(connect, demand, said) if demand else Inbound(connect, said)
+
+    if isinstance(listen, str):
+        server: asyncio.Server = await loop.create_unix_server(inbound, listen, backlog=1024)
+        port = 0
+    else:
+        server = await loop.create_server(inbound, *listen, backlog=1024)
+        port = server.sockets[0].getsockname()[1]
+    ended = asyncio.Event()
+    if tied:
+        _watch_parent(ended)
+    _say(f"forwarding {port}")
     async with server:
-        await server.serve_forever()
+        await ended.wait()
+
+
+def _watch_parent(ended: asyncio.Event) -> None:
+    """Set *ended* with the parent, or when standard input ends: a fork of the parent may hold that open for longer."""
+    loop = asyncio.get_running_loop()
+
+    def read() -> None:
+        if not os.read(0, 4096):
+            ended.set()
+
+    loop.add_reader(0, read)
+    with contextlib.suppress(OSError):
+        loop.add_reader(os.pidfd_open(os.getppid()), ended.set)
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def _read_token() -> bytes:
+    """Return the first line of standard input, byte by byte: what follows is not ours."""
+    line = b""
+    while not line.endswith(b"\n") and len(line) < 1024:
+        byte = os.read(0, 1)
+        if not byte:
+            break
+        line += byte
+    if len(line) < 33:  # A token that is cut short would be guessed.
+        sys.exit("no token on standard input")
+    return line.strip()
+
+
+def main(arguments: list[str]) -> None:
+    """Run as a program."""
+    options = set(arguments[2:])
+    token = _read_token() if options & {"--demand-token", "--send-token"} else b""
+    asyncio.run(
+        forward(
+            address(arguments[0]),
+            address(arguments[1]),
+            demand=token if "--demand-token" in options else b"",
+            send=token if "--send-token" in options else b"",
+            tied="--tied" in options,
+        )
+    )
 
 
 if __name__ == "__main__":
-    asyncio.run(forward(sys.argv[1], sys.argv[2], int(sys.argv[3])))
+    main(sys.argv[1:])

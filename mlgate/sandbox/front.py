@@ -1,5 +1,13 @@
-"""The way in: a forwarder container with a published port, before a server that has no network."""
+"""The way in: a forwarder container with a published port, before a server that has no network.
 
+By default it leads to the unix socket `SOCKET` in a volume that the server mounts (`volumes()`). A server that can only listen
+on TCP is reached by `Front(…, target="tcp:HOST:PORT", network=NAME)`: the forwarder is then connected to that network as well,
+besides the bridge on which its port is published. `python` names the interpreter where *image* is not one of ours.
+The program (`forwarder_command`) also goes the other way, `unix:` to `tcp:`, for a container that joins a server's own network.
+"""
+
+import secrets
+import socket
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -12,13 +20,20 @@ from mlgate.errors import EngineError
 from mlgate.sandbox import forwarder
 from mlgate.sandbox.engine import Engine, engine_errors
 from mlgate.sandbox.hardened import USER, hardened, remove, run
+from mlgate.sandbox.reach import OVERRIDE, Reach
 from mlgate.sandbox.readiness import POLL_S
+from mlgate.sandbox.relay import Relay
 from mlgate.sandbox.session import SessionTag
 
 SOCKETS = "/run/mlgate"
 SOCKET = f"{SOCKETS}/server.sock"
 PORT = 8080
+PYTHON = "/opt/venv/bin/python"
 TIMEOUT_S = 20.0
+# A port that is not ours refuses at once, or is filtered and never answers.
+CONNECT_TIMEOUT_S = 5.0
+# Its inodes are bounded too: an empty file is kernel memory, which outlives the server's container here.
+_VOLUME = f"uid={USER},gid={USER},mode=0700,size=1m,nr_inodes=64,noexec,nosuid,nodev"
 MEMORY = 64 * 2**20
 PIDS = 16
 
@@ -28,22 +43,38 @@ class Front:
 
     Args:
         engine: Where.
-        image: Image with a Python at `/opt/venv/bin/python`.
+        image: Image with a Python.
         session: Labels of everything it makes.
+        target: Where it leads, as the forwarder writes addresses.
+        network: Network of the target besides the bridge; only for a TCP target.
+        python: The interpreter in *image*.
 
     Attributes:
         host: Where the server is reached from this process.
         port: And on which port, once started.
     """
 
-    def __init__(self, engine: Engine, image: str, session: SessionTag) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        image: str,
+        session: SessionTag,
+        *,
+        target: str = f"unix:{SOCKET}",
+        network: str | None = None,
+        python: str = PYTHON,
+    ) -> None:
         self.host = "127.0.0.1"
         self.port = 0
         self._engine = engine
         self._image = image
         self._session = session
+        self._target = target
+        self._network = network
+        self._python = python
         self._volume: Any = None
         self._container: Container | None = None
+        self._relay: Relay | None = None
 
     @property
     def url(self) -> str:
@@ -56,50 +87,124 @@ class Front:
         return self._container is not None
 
     def volumes(self) -> dict[str, dict[str, str]]:
-        """Return what the server has to mount so that it can listen on `SOCKET`."""
-        return {self._volume.name: {"bind": SOCKETS, "mode": "rw"}}
+        """Return what the server has to mount so that it can listen on `SOCKET`; nothing before `start`."""
+        return {} if self._volume is None else {self._volume.name: {"bind": SOCKETS, "mode": "rw"}}
 
     def start(self) -> None:
-        """Start, and block until it forwards: it must not take CPU from a cold start that is being measured."""
-        self._volume = self._engine.client.volumes.create(
-            driver="local",
-            driver_opts={"type": "tmpfs", "device": "tmpfs", "o": f"uid={USER},gid={USER},mode=0700,size=1m"},
-            labels=self._session.labels(),
-        )
-        source = Path(forwarder.__file__).read_text(encoding="utf-8")
-        self._container = run(
-            self._engine,
-            self._image,
-            {
-                **hardened(self._session, "forwarder", memory=MEMORY, pids=PIDS),
-                "entrypoint": ["/opt/venv/bin/python", "-I", "-S", "-c", source],
-                "command": [SOCKET, "0.0.0.0", str(PORT)],  # noqa: S104  (inside its container; published on loopback only)
-                "network": "bridge",
-                "ports": {f"{PORT}/tcp": ("127.0.0.1",)},
-                "volumes": self.volumes(),
-            },
-        )
-        self._container.reload()
-        bound = self._container.ports.get(f"{PORT}/tcp") or []
-        if not bound:
-            raise EngineError(f"the forwarder's port was not published: {self._container.logs(tail=5)!r}")
-        self.port = int(bound[0]["HostPort"])
-        _await_forwarding(self._container)
+        """Start, and block until it forwards: it must not take CPU from a cold start that is being measured.
+
+        Raises:
+            EngineError: The engine is at fault, or no port that it publishes is reached from here.
+        """
+        with engine_errors("the way to the server can not be opened"):
+            if self._target.startswith("unix:"):
+                # Podman (4.3) takes a size for a project quota of the disk, also on a tmpfs. There the server's own memory
+                # limit is the bound: the kernel charges these pages to who writes them.
+                size = "" if self._engine.facts.name == "podman" else ",size=1m"
+                self._volume = self._engine.client.volumes.create(
+                    driver="local",
+                    driver_opts={"type": "tmpfs", "device": "tmpfs", "o": f"uid={USER},gid={USER},mode=0700{size}"},
+                    labels=self._session.labels(),
+                )
+            _ = self._engine.clock  # asked now, and not while a cold start is being measured
+            ways = self._engine.ways
+            for way in ways:
+                if self._open(way):
+                    self._engine.ways = (way,)
+                    return
+                self._close()
+            tried = ", ".join(way.host for way in ways)
+            raise EngineError(
+                f"the port that the engine at {self._engine.shown_url} published can not be reached (tried {tried})",
+                hint=f"set {OVERRIDE} to the host where published ports are reached",
+            )
 
     def stop(self) -> None:
         """Remove container and volume. May be called twice."""
-        remove(self._container)
-        self._container = None
+        self._close()
         if self._volume is not None:
             with engine_errors("the socket's volume can not be removed"), suppress(docker.errors.NotFound):
                 self._volume.remove(force=True)
             self._volume = None
 
-
-def _await_forwarding(container: Container) -> None:
-    deadline = time.monotonic() + TIMEOUT_S
-    while b"forwarding" not in container.logs(tail=5):
+    def _open(self, way: Reach) -> bool:
+        """Start the forwarder and connect to it by *way*; return whether that worked."""
+        token = secrets.token_hex(32) if way.guarded else ""
+        container = self._container = self._run(way)
+        if token:
+            _tell(container, token)
+        _await_word(container, b"forwarding", TIMEOUT_S)
+        if self._network is not None:
+            self._engine.client.networks.get(self._network).connect(container)
         container.reload()
-        if container.status != "running" or time.monotonic() > deadline:
+        bound = container.ports.get(f"{PORT}/tcp") or []
+        if not bound:
+            raise EngineError(f"the forwarder's port was not published: {container.logs(tail=5)!r}")
+        port = int(bound[0]["HostPort"])
+        peer = _connect(way.host, port, token)
+        if peer is None or not _await_word(container, b"connected", TIMEOUT_S, missing_ok=True):
+            return False
+        if token:
+            self._relay = Relay.start(peer, port, token)
+            port = self._relay.port
+        self.port = port
+        return True
+
+    def _run(self, way: Reach) -> Container:
+        options = hardened(self._session, "forwarder", memory=MEMORY, pids=PIDS)
+        demand = ["--demand-token"] if way.guarded else []
+        options |= {
+            "entrypoint": forwarder_command(self._python),
+            "command": [f"tcp:0.0.0.0:{PORT}", self._target, *demand],
+            "network": "bridge",
+            "ports": {f"{PORT}/tcp": (way.interface,)},
+            "volumes": self.volumes(),
+            # The token comes here: command line, environment and files can be read by whoever may ask the engine.
+            "stdin_open": way.guarded,
+        }
+        return run(self._engine, self._image, options)
+
+    def _close(self) -> None:
+        if self._relay is not None:
+            self._relay.stop()
+            self._relay = None
+        remove(self._container)
+        self._container = None
+
+
+def forwarder_command(python: str = PYTHON) -> list[str]:
+    """Return the entry point that runs the forwarder in a container; its arguments follow as the command."""
+    return [python, "-I", "-S", "-c", Path(forwarder.__file__).read_text(encoding="utf-8")]
+
+
+def _tell(container: Container, token: str) -> None:
+    """Write the token on the container's standard input."""
+    stream: Any = container.attach_socket(params={"stdin": 1, "stream": 1})
+    raw = getattr(stream, "_sock", stream)  # a SocketIO over plain connections, the TLS socket itself over the others
+    try:
+        raw.sendall(f"{token}\n".encode())
+    finally:
+        stream.close()
+
+
+def _connect(host: str, port: int, token: str) -> str | None:
+    """Connect once, as a client would; return the address that answered, or `None`."""
+    try:
+        with socket.create_connection((host, port), timeout=CONNECT_TIMEOUT_S) as connection:
+            connection.sendall(token.encode())
+            return str(connection.getpeername()[0])
+    except OSError:
+        return None
+
+
+def _await_word(container: Container, word: bytes, timeout_s: float, *, missing_ok: bool = False) -> bool:
+    """Block until the forwarder has said *word*; that it says `connected` proves that we reached it and nobody else."""
+    deadline = time.monotonic() + timeout_s
+    while word not in container.logs(tail=5):
+        container.reload()
+        if container.status != "running" or (time.monotonic() > deadline and not missing_ok):
             raise EngineError(f"the forwarder did not start: {container.logs(tail=5).decode(errors='replace')}")
+        if time.monotonic() > deadline:
+            return False
         time.sleep(POLL_S)
+    return True

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, Self
 
 from mlgate.artifacts.signature import Signature
-from mlgate.errors import InstallError, ServerError
+from mlgate.errors import FailureKind, InstallError, ServerError
 from mlgate.evidence import ImageFacts, SandboxFacts
 
 if TYPE_CHECKING:
     from mlgate.scoring.client import ScoringClient
+    from mlgate.scoring.protocols import ServingProtocol
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,37 +48,81 @@ class BootTimes:
     Attributes:
         ready_s: The readiness probe answered: model loaded, warm-up predictions made.
         phases: The server's own boot log, phase name to seconds from start, in order.
+        before: What the engine took until that start, `create` and `start`, in seconds; empty for a plain process.
+        imports: Phase to outermost package to package to the seconds that importing its own modules took.
+        read: Phase to bytes, `asked` by system calls and read from the `disk`; empty where nothing counts.
+        model_bytes: Size of the model directory as the server saw it; `None` where it does not say.
     """
 
     ready_s: float
     phases: Mapping[str, float]
+    before: Mapping[str, float] = field(default_factory=dict)
+    imports: Mapping[str, Mapping[str, Mapping[str, float]]] = field(default_factory=dict)
+    read: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    model_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryUse:
+    """What a server held in memory, in bytes.
+
+    Attributes:
+        peak: The most since its start.
+        now: What it holds now, by kind: `anon` (the processes' own), `file` (page cache charged to it), `shmem` (tmpfs).
+        counted: What is in the peak, in words.
+    """
+
+    peak: int
+    now: Mapping[str, int]
+    counted: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerFailure:
-    """Why a server is not there any more.
+    """What is wrong with a server.
 
     Attributes:
-        kind: `exited`, `oom`, `signal` or `gone`.
+        kind: What became of it.
         message: One line.
         log: Its last lines.
     """
 
-    kind: str
+    kind: FailureKind
     message: str
     log: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvironmentImage:
+    """How the environment came to be there.
+
+    Attributes:
+        hit: It was there already.
+        seconds: What the steps took, `total` for all; may be empty.
+    """
+
+    hit: bool
+    seconds: Mapping[str, float]
+
+
 class ModelServer(Protocol):
-    """One model behind HTTP: `/invocations`, `/ping`, `/version`, `/ready`, `/metrics`."""
+    """One model behind HTTP: where predictions are asked for, by its protocol, and `/ready` and `/metrics`."""
 
     @property
     def image(self) -> ImageFacts:
         """What it runs in."""
 
     @property
+    def environment_image(self) -> EnvironmentImage:
+        """Whether what it runs in was built for it."""
+
+    @property
     def sandbox(self) -> SandboxFacts:
         """How it is contained."""
+
+    @property
+    def protocol(self) -> "ServingProtocol":
+        """How it is asked for predictions."""
 
     @property
     def url(self) -> str:
@@ -100,8 +145,27 @@ class ModelServer(Protocol):
     def failure(self) -> ServerFailure | None:
         """Return why it died, or `None` while it runs. Reads the engine; costs milliseconds."""
 
+    def limits_met(self, said: str = "") -> Sequence[str]:
+        """Return which limits of the sandbox it ran into, each in a few words.
+
+        Args:
+            said: What it answered or printed about its failure; some limits show nowhere else.
+        """
+
+    def stacks(self) -> str:
+        """Make it print where each of its threads is, and return its last lines. May end it."""
+
     def log(self, lines: int = 50) -> str:
         """Return the last lines of its output."""
+
+    def memory(self) -> MemoryUse | None:
+        """Return the most memory it ever held; `None` where no counter can be read."""
+
+    def forget_model_pages(self) -> bool:
+        """Have the next server of this model read it from the disk; return whether that can be asked for here.
+
+        Only where the model's files are this host's own: nobody else's page cache can be spoken to.
+        """
 
     def another(self) -> Self:
         """Return a second server, not started: same image, model and limits."""
@@ -121,6 +185,14 @@ class Environment(Protocol):
     @property
     def python(self) -> str | None:
         """Full version of the environment's Python; `None` where nothing was installed."""
+
+    @property
+    def python_asked(self) -> str:
+        """Full version of Python that the version names; empty where it names none, or nothing was installed."""
+
+    @property
+    def origin(self) -> str:
+        """Where the image comes from: `built` by this run or one before it, or `given`."""
 
     @property
     def seconds(self) -> Mapping[str, float]:

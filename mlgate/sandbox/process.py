@@ -3,7 +3,9 @@
 import json
 import os
 import platform
+import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -12,24 +14,30 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
-from mlgate.errors import EngineError
+from mlgate.errors import EngineError, FailureKind
 from mlgate.evidence import ImageFacts, SandboxFacts
 from mlgate.images.facts import BuiltImage
-from mlgate.sandbox import supervisor
-from mlgate.sandbox.interface import BootTimes, ServerFailure, ServerLimits
+from mlgate.images.recipe import serving_command
+from mlgate.sandbox import page_cache, supervisor
+from mlgate.sandbox.interface import BootTimes, EnvironmentImage, MemoryUse, ServerFailure, ServerLimits
 from mlgate.sandbox.readiness import (
+    LOG_BYTES,
     LOG_LINES,
     POLL_S,
+    Look,
     boot_line,
     boot_times,
     failure_of,
+    look,
     never_ready,
     not_started,
-    probe,
     server_environment,
 )
+from mlgate.scoring.protocols import Invocations, ServingProtocol
 
 STOP_TIMEOUT_S = 10.0
+# It prints its threads' stacks and dies.
+STACKS_TIMEOUT_S = 3.0
 _TAIL_BYTES = 1 << 18
 
 
@@ -45,11 +53,19 @@ class ProcessServer:
         model_path: Model directory.
         limits: What the server may use.
         tmp_dir: Where its temporary directory is made; default: the system's.
+        protocol: How the model is asked for predictions; default: MLflow's.
     """
 
     def __init__(
-        self, environment: BuiltImage, model_path: Path, limits: ServerLimits, *, tmp_dir: Path | None = None
+        self,
+        environment: BuiltImage,
+        model_path: Path,
+        limits: ServerLimits,
+        *,
+        tmp_dir: Path | None = None,
+        protocol: ServingProtocol | None = None,
     ) -> None:
+        self.protocol: ServingProtocol = protocol or Invocations()
         self._environment = environment
         self._model = model_path.resolve()
         self._limits = limits
@@ -62,6 +78,11 @@ class ProcessServer:
     def image(self) -> ImageFacts:
         """What it runs in."""
         return self._environment.facts(threads=self._limits.threads)
+
+    @property
+    def environment_image(self) -> EnvironmentImage:
+        """Whether it was found or built."""
+        return EnvironmentImage(hit=self._environment.hit, seconds=self._environment.seconds)
 
     @property
     def sandbox(self) -> SandboxFacts:
@@ -126,28 +147,69 @@ class ProcessServer:
     def failure(self) -> ServerFailure | None:
         """Return why it died."""
         if self._process is None:
-            return ServerFailure(kind="gone", message="the server was never started, or is stopped", log="")
+            return ServerFailure(kind=FailureKind.GONE, message="the server was never started, or is stopped", log="")
         code = self._process.poll()
         return None if code is None else failure_of(code=code, oom=False, log=self.log())
 
+    def limits_met(self, said: str = "") -> tuple[str, ...]:
+        """Return which limits *said* tells of: there is no counter here, and the network is the host's."""
+        del said  # Neither the memory's MemoryError nor the host's own limits are worth more words than it has itself.
+        return ()
+
+    def stacks(self) -> str:
+        """Have Python print every thread's stack, which ends it."""
+        child = self._child()
+        if self._process is not None and child is not None:
+            with suppress(OSError):
+                os.kill(child, signal.SIGABRT)
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(STACKS_TIMEOUT_S)
+        return self.log()
+
     def log(self, lines: int = LOG_LINES) -> str:
-        """Return the last lines of its output."""
-        return "\n".join(self._log_text().splitlines()[-lines:])
+        """Return the last lines of its output; 64 KiB at most."""
+        return "\n".join(self._log_text().splitlines()[-lines:])[-LOG_BYTES:]
 
     def another(self) -> Self:
         """Return a second server, not started."""
-        return type(self)(self._environment, self._model, self._limits, tmp_dir=self._parent_dir)
+        return type(self)(
+            self._environment, self._model, self._limits, tmp_dir=self._parent_dir, protocol=self.protocol
+        )
+
+    def memory(self) -> MemoryUse | None:
+        """Return what the server's process itself ever held; its children are not in it."""
+        status = self._status()
+        peak = _kib(status, "VmHWM")
+        if peak is None:
+            return None
+        kinds = {"anon": "RssAnon", "file": "RssFile", "shmem": "RssShmem"}
+        now = {kind: size for kind, name in kinds.items() if (size := _kib(status, name)) is not None}
+        return MemoryUse(peak=peak, now=now, counted="the server's process alone, with the files it maps (VmHWM)")
+
+    def forget_model_pages(self) -> bool:
+        """Drop its files from the page cache."""
+        return page_cache.forget(self._model)
 
     def peak_memory(self) -> int | None:
         """Return the most bytes that the server's process itself ever held (VmHWM); `None` where it can not be read."""
+        found = self.memory()
+        return None if found is None else found.peak
+
+    def _status(self) -> str:
+        child = self._child()
+        try:
+            return Path(f"/proc/{child}/status").read_text(encoding="utf-8", errors="replace") if child else ""
+        except OSError:
+            return ""
+
+    def _child(self) -> int | None:
+        """Return the server's own process, below its supervisor."""
         if self._process is None:
             return None
         try:
             pid = self._process.pid
-            child = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()[0]
-            status = Path(f"/proc/{child}/status").read_text(encoding="utf-8", errors="replace")
-            return next(int(line.split()[1]) << 10 for line in status.splitlines() if line.startswith("VmHWM:"))
-        except (OSError, IndexError, StopIteration, ValueError):
+            return int(Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()[0])
+        except (OSError, IndexError, ValueError):
             return None
 
     def _command(self, home: Path) -> list[str]:
@@ -160,11 +222,12 @@ class ProcessServer:
             "HOME": str(temporary),
             "TMPDIR": str(temporary),
         }
-        serve = [str(binaries / "python"), "-m", "mlgate_serving", "--model", str(self._model)]
+        serve = [str(binaries / "python"), *serving_command(self._environment.server), "--model", str(self._model)]
         spec: dict[str, Any] = {
             "command": [*serve, "--threads", str(self._limits.threads)],
             "env": environment,
-            "limits": {"RLIMIT_DATA": self._limits.memory, "RLIMIT_CORE": 0},
+            # The size of a file bounds its log as well. No RLIMIT_NPROC: that counts all processes of the user.
+            "limits": {"RLIMIT_DATA": self._limits.memory, "RLIMIT_CORE": 0, "RLIMIT_FSIZE": self._limits.tmp_size},
         }
         source = Path(supervisor.__file__).read_text(encoding="utf-8")
         return [sys.executable, "-I", "-S", "-c", source, json.dumps(spec)]
@@ -182,23 +245,33 @@ class ProcessServer:
 
     def _wait_until_ready(self, process: "subprocess.Popen[bytes]", started_at: float) -> BootTimes:
         deadline = time.monotonic() + self._limits.ready_timeout_s
+        seen = Look()
         while True:
             said = boot_line(self._log_text())
             if said is not None:
                 self._port = _port(said)
-                answer = probe("127.0.0.1", self._port)
-                if answer is not None:
-                    return boot_times(answer, started_at=started_at, ready_at=time.time())
+                seen = look("127.0.0.1", self._port) if self._port else Look()
+                if seen.said is not None:
+                    return boot_times(seen.said, started_at=started_at, ready_at=time.time())
             code = process.poll()
             if code is not None:
-                raise not_started(failure_of(code=code, oom=False, log=self.log()), code)
+                raise not_started(failure_of(code=code, oom=False, log=self.log()))
             if time.monotonic() > deadline:
-                raise never_ready(self._limits, self.log())
+                output = self._log_text()
+                raise never_ready(self._limits, self.stacks(), seen=seen, output=output)
             time.sleep(POLL_S)
 
 
+def _kib(status: str, name: str) -> int | None:
+    """Return a size of `/proc/<pid>/status` in bytes."""
+    match = re.search(rf"^{name}:\s+(\d+) kB$", status, re.MULTILINE)
+    return int(match.group(1)) << 10 if match else None
+
+
 def _port(said: Any) -> int:
+    """Return the port that the boot line names; 0 for a line that is no boot line of ours."""
     try:
-        return int(said["listening"][0][1])
-    except (KeyError, IndexError, TypeError, ValueError):
+        port = int(said["listening"][0][1])
+    except (KeyError, IndexError, TypeError, ValueError, OverflowError):
         return 0
+    return port if 0 < port < 2**16 else 0

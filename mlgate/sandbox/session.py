@@ -2,13 +2,19 @@
 
 import os
 import secrets
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 SESSION_LABEL = "mlgate.session"
 OWNER_LABEL = "mlgate.owner"
+# No run takes a day; what is older was left by an owner that nobody can look at any more.
+MAX_RUN_S = 24 * 3600.0
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+_UPTIME = Path("/proc/uptime")
+# The clock may have been set since.
+_CLOCK_SLACK_S = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,25 +51,39 @@ def owner_of(pid: int) -> str:
     return f"{pid}:{start}:{_BOOT_ID.read_text(encoding='ascii').strip()}:{_namespace()}"
 
 
-def is_dead(owner: str) -> bool:
+def is_dead(owner: str, *, made_at: float | None = None, now: float | None = None, same_kernel: bool = False) -> bool:
     """Return whether the process that *owner* names is certainly gone.
 
-    A process in another pid namespace of this same boot can not be looked at, so it counts as alive: jobs of one CI
-    runner share an engine, and must not remove each other's containers.
+    A process in another pid namespace can not be looked at, and one of another boot may run on another machine that uses
+    the same engine: both count as alive, because runs that share an engine must not remove each other's containers, until
+    what they made is older than any run.
+
+    Args:
+        owner: As `SessionTag.owner`.
+        made_at: When the owner made the thing that is to be removed, unix seconds.
+        now: The time on the same clock; default: this machine's.
+        same_kernel: The thing lies on this very machine, so that another boot's owner can only be one of before.
     """
     pid, _, rest = owner.partition(":")
     _, _, rest = rest.partition(":")
     boot, _, namespace = rest.partition(":")
     if not (pid.isdigit() and boot and namespace):
         return False
-    if boot != _BOOT_ID.read_text(encoding="ascii").strip():
-        return True
-    if namespace != _namespace():
+    here = boot == _BOOT_ID.read_text(encoding="ascii").strip()
+    if here and namespace == _namespace():
+        try:
+            return owner_of(int(pid)) != owner
+        except OSError:
+            return True
+    if made_at is None:
         return False
-    try:
-        return owner_of(int(pid)) != owner
-    except OSError:
+    if not here and same_kernel and made_at < _booted_at() - _CLOCK_SLACK_S:
         return True
+    return (time.time() if now is None else now) - made_at > MAX_RUN_S
+
+
+def _booted_at() -> float:
+    return time.time() - float(_UPTIME.read_text(encoding="ascii").split()[0])
 
 
 def _namespace() -> str:

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NoReturn
@@ -17,6 +17,24 @@ class NotAPrediction(ValueError):
     """The answer is not a prediction; the text says why, in one line."""
 
 
+def prediction_rows(document: object) -> list[Any]:
+    """Return one prediction a row out of what MLflow's `/invocations` answers.
+
+    Raises:
+        NotAPrediction: No `predictions`, or named outputs of different lengths.
+    """
+    if not isinstance(document, dict) or "predictions" not in document:
+        raise NotAPrediction("200 without a 'predictions' key")
+    predictions = document["predictions"]
+    if isinstance(predictions, list):
+        return predictions
+    if isinstance(predictions, dict) and predictions and all(isinstance(value, list) for value in predictions.values()):
+        if len({len(value) for value in predictions.values()}) != 1:
+            raise NotAPrediction("the named outputs have different lengths")
+        return [dict(zip(predictions, values, strict=True)) for values in zip(*predictions.values(), strict=True)]
+    raise NotAPrediction(f"'predictions' is {type(predictions).__name__}, not a list of rows")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """One response, or the lack of one.
@@ -27,6 +45,7 @@ class Answer:
         body: At most the client's cap.
         elapsed_s: Seconds from send to last byte.
         problem: `timeout`, `connection` or `too_large` where there was no complete answer; else empty.
+        read: Gets the rows out of the body's JSON; the protocol's.
     """
 
     status: int
@@ -34,22 +53,19 @@ class Answer:
     body: bytes
     elapsed_s: float
     problem: str = ""
+    read: Callable[[Any], list[Any]] = prediction_rows
 
     def rows(self) -> list[Any]:
         """Return one prediction a row.
 
         Raises:
-            NotAPrediction: No answer, not 200, not strict JSON (a NaN token), no `predictions`, or named outputs of
-                different lengths.
+            NotAPrediction: No answer, not 200, not strict JSON (a NaN token), or not what the protocol calls one.
         """
         if self.problem:
             raise NotAPrediction(f"no answer ({self.problem}) after {self.elapsed_s:.2f} s")
         if self.status != 200:
             raise NotAPrediction(f"answered {self.status}: {self.error_text()}")
-        document = self.json()
-        if not isinstance(document, dict) or "predictions" not in document:
-            raise NotAPrediction("200 without a 'predictions' key")
-        return _rows(document["predictions"])
+        return self.read(self.json())
 
     def json(self) -> Any:
         """Return the body as strict JSON.
@@ -65,15 +81,19 @@ class Answer:
             raise NotAPrediction(f"body is not JSON ({str(error)[:120]})") from error
 
     def error_text(self, limit: int = 240) -> str:
-        """Return the telling part of an error body: MLflow answers 400 for a crash, with the stack trace inside."""
+        """Return the telling part of an error body.
+
+        MLflow answers 400 for a crash, with the stack trace inside; MLServer 500, with nothing but the trace.
+        """
         try:
             document = json.loads(self.body)
         except (ValueError, RecursionError):
-            return self.body[:limit].decode("utf-8", "replace")
+            text = self.body.decode("utf-8", "replace")
+            return _last_line(text)[:limit] if text.startswith("Traceback") else text[:limit]
         if not isinstance(document, dict):
             return str(document)[:limit]
-        trace = [line for line in str(document.get("stack_trace") or "").splitlines() if line.strip()]
-        text = trace[-1].strip() if trace else str(document.get("message") or document)
+        trace = _last_line(str(document.get("stack_trace") or ""))
+        text = trace or str(document.get("message") or document.get("error") or document)
         return " ".join(text.split())[:limit]
 
     @property
@@ -82,18 +102,12 @@ class Answer:
         return self.status >= 500 or (self.status == 400 and b'"stack_trace"' in self.body)
 
 
+def _last_line(text: str) -> str:
+    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "")
+
+
 def _refuse_constant(token: str) -> NoReturn:
     raise NotAPrediction(f"the answer holds {token}, which is not JSON")
-
-
-def _rows(predictions: object) -> list[Any]:
-    if isinstance(predictions, list):
-        return predictions
-    if isinstance(predictions, dict) and predictions and all(isinstance(value, list) for value in predictions.values()):
-        if len({len(value) for value in predictions.values()}) != 1:
-            raise NotAPrediction("the named outputs have different lengths")
-        return [dict(zip(predictions, values, strict=True)) for values in zip(*predictions.values(), strict=True)]
-    raise NotAPrediction(f"'predictions' is {type(predictions).__name__}, not a list of rows")
 
 
 def nonconformities(rows: Sequence[Any], outputs: Schema | None, *, expected_rows: int) -> list[str]:

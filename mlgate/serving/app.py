@@ -1,8 +1,9 @@
-"""MLflow's own scoring app with `/ready` and `/metrics` in front; `/invocations`, `/ping` and `/version` stay MLflow's."""
+"""MLflow's own scoring app, or MLServer's, with `/ready` and `/metrics` in front; every other path stays its own."""
 
 import asyncio
 import inspect
 import json
+import logging
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
@@ -11,28 +12,36 @@ from typing import Any
 
 from .metrics import Metrics
 
+INVOCATIONS = "/invocations"
+
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 
+_log = logging.getLogger(__name__)
+
+
 class UnsupportedServer(Exception):
     """This MLflow's scoring app is neither ASGI nor WSGI."""
 
 
-def wrap(mlflow_app: Any, *, boot: Callable[[], dict[str, Any]] = dict, threads: int = 1) -> "ServingApp":
-    """Return *mlflow_app* as an ASGI app that is ready, counted and bounded.
+def wrap(
+    inner: Any, *, boot: Callable[[], dict[str, Any]] = dict, threads: int = 1, path: str = INVOCATIONS
+) -> "ServingApp":
+    """Return *inner* as an ASGI app that is ready, counted and bounded.
 
     Args:
-        mlflow_app: What `mlflow.pyfunc.scoring_server.init` returned: FastAPI (MLflow 2.20 on) or Flask.
+        inner: MLServer's app, or what `mlflow.pyfunc.scoring_server.init` returned: FastAPI (MLflow 2.20 on) or Flask.
         boot: Gives the boot facts that `/ready` answers with.
         threads: Predict threads.
+        path: Where predictions are asked for.
 
     Raises:
-        UnsupportedServer: It is neither.
+        UnsupportedServer: It is none of these.
     """
-    return ServingApp(_as_asgi(mlflow_app, threads), boot=boot, threads=threads)
+    return ServingApp(_as_asgi(inner, threads), boot=boot, threads=threads, path=path)
 
 
 def _as_asgi(app: Any, threads: int) -> App:
@@ -52,14 +61,18 @@ class ServingApp:
     """The ASGI app.
 
     Attributes:
-        inner: MLflow's app; calls to it are not counted.
+        inner: MLflow's or MLServer's app; calls to it are not counted.
+        path: Where predictions are asked for; these requests are counted.
         ready: Whether `/ready` answers 200.
         state: The word for it, in `/ready`'s body.
         metrics: The counters.
     """
 
-    def __init__(self, inner: App, *, boot: Callable[[], dict[str, Any]], threads: int) -> None:
+    def __init__(
+        self, inner: App, *, boot: Callable[[], dict[str, Any]], threads: int, path: str = INVOCATIONS
+    ) -> None:
         self.inner = inner
+        self.path = path
         self.ready = True
         self.state = "ready"
         self.metrics = Metrics()
@@ -79,7 +92,7 @@ class ServingApp:
                 await _answer(send, 200 if self.ready else 503, "application/json", json.dumps(body).encode())
             case "/metrics":
                 await _answer(send, 200, "text/plain; version=0.0.4; charset=utf-8", self.metrics.text())
-            case "/invocations":
+            case self.path:
                 await self._counted(scope, receive, send)
             case _:
                 await self.inner(scope, receive, send)
@@ -96,17 +109,24 @@ class ServingApp:
 
     async def _counted(self, scope: Message, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
-        status = 500
+        status, answered = 500, False
 
         async def noting(message: Message) -> None:
-            nonlocal status
+            nonlocal status, answered
             if message["type"] == "http.response.start":
                 status = message["status"]
             await send(message)
+            answered = message["type"] == "http.response.body" and not message.get("more_body")
 
         with self.metrics.in_flight.track_inprogress():
             try:
                 await self.inner(scope, receive, noting)
+            except Exception:
+                if not answered:
+                    raise
+                # Starlette raises what it has just answered 500 to. uvicorn would then close the connection under the
+                # next request on it, which looks like a second error of the model.
+                _log.exception("a prediction raised")
             finally:
                 self.metrics.observe(status, time.perf_counter() - started)
 

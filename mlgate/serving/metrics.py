@@ -8,7 +8,7 @@ BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.
 
 
 class Metrics:
-    """Counts of `/invocations`; probes and scrapes are not traffic. One registry per app, so that apps can share a process."""
+    """Counts of requests for predictions; probes and scrapes are not traffic. One registry per app, so that apps can share a process."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()

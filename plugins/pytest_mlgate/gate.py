@@ -19,7 +19,8 @@ from mlgate.verdict import VerdictOutcome
 from pytest_mlgate import fixtures, options, summary
 from pytest_mlgate.keys import CHECK, EXIT_STATUS, EXPECTED, RECORDER, SESSION
 from pytest_mlgate.recorder import Recorder
-from pytest_mlgate.session import GateSession, Request
+from pytest_mlgate.request import Request
+from pytest_mlgate.session import GateSession
 
 ENVIRONMENT = "environment"
 # The package of the built-in suites.
@@ -35,10 +36,6 @@ class Gate:
     """Hooks of one gate run."""
 
     def __init__(self, config: pytest.Config) -> None:
-        if config.getoption(options.IMAGE):
-            raise pytest.UsageError(
-                "--mlgate-image is not built yet. Hint: leave it out; an image is built for the test"
-            )
         self.config = config
         self.recorder = Recorder()
         self.session = GateSession(_request(config), tell=self._tell)
@@ -358,6 +355,7 @@ def _request(config: pytest.Config) -> Request:
         suites=tuple(option(options.SUITES)),
         champion=option(options.CHAMPION),
         sandbox=option(options.SANDBOX) or "container",
+        image=option(options.IMAGE),
         output=option(options.OUTPUT),
         publish=not option(options.NO_PUBLISH) and not config.option.collectonly,
         seed=option(options.SEED),

@@ -41,8 +41,10 @@ from mlgate.scoring.equality import Equality, equality_for
 from mlgate.scoring.input_space import InputSpace, Unsupported, example_batch, input_space
 from mlgate.verdict import Verdict, assess, format_time
 from pytest_mlgate import wiring
+from pytest_mlgate.request import Request
 
 if TYPE_CHECKING:
+    from mlgate.images.given import GivenImage
     from mlgate.registry.interface import ModelRegistry
     from mlgate.scoring.client import ScoringClient
 
@@ -52,22 +54,6 @@ _PACKAGES = ("mlflow", "pytest", "hypothesis", "locust", "numpy", "scipy", "pand
 _CI_VARIABLES = ("CI_PROJECT_PATH", "CI_COMMIT_SHA", "CI_COMMIT_REF_NAME", "CI_COMMIT_REF_PROTECTED", "CI_PIPELINE_ID", "CI_JOB_ID", "GITLAB_USER_LOGIN")  # fmt: skip
 # Digest hex digits that make a seed: 12 are 2^48, below the 2^53 that JSON numbers carry.
 _SEED_DIGITS = 12
-
-
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """What the command line asked for; texts as given."""
-
-    uri: str
-    policy: str | None = None
-    suites: tuple[str, ...] = ()
-    champion: str | None = None
-    sandbox: str = "container"
-    output: str | None = None
-    publish: bool = True
-    seed: str | None = None
-    explore: bool = False
-    progress: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +87,7 @@ class GateSession:
         self.run_id: str | None = None
         self.evidence: Evidence | None = None
         self.verdict: Verdict | None = None
+        self.given: GivenImage | None = None
         self.problem: MlgateError | None = None
         self.installed = False
         self._environment: wiring.TestedEnvironment | None = None
@@ -131,11 +118,21 @@ class GateSession:
         self.data = self._load_data()
         with suppress(Unsupported):  # the checks that need rows are errored, by name; a rule for no column stops here
             _ = self.inputs
-        check_output(self.output)  # after all that can be wrong with the input, which leaves no folder behind
-        self.work = Path(tempfile.mkdtemp(prefix="mlgate-"))
+        if self.request.image is None:
+            check_output(self.output)  # after all that can be wrong with the input, which leaves no folder behind
+        home = Path(tempfile.mkdtemp(prefix="mlgate-"))
         # The guard removes it too, when this process is killed; without this, it would stay where the guard fails.
-        self._closing.append(lambda: shutil.rmtree(self.work, ignore_errors=True))
-        self._closing.append(wiring.guard(self.tag, self.work, sandbox=self.request.sandbox))
+        self._closing.append(lambda: shutil.rmtree(home, ignore_errors=True))
+        # What goes with the evidence, and what must not: a server of the process sandbox lives in the other one.
+        self.work, self.scratch = home / "files", home / "scratch"
+        self.work.mkdir()
+        self.scratch.mkdir()
+        self._closing.append(wiring.guard(self.tag, home, sandbox=self.request.sandbox))
+        if self.request.image is not None:
+            self.given = wiring.open_image(
+                self.request.image, self.directory, self.policy, session=self.tag, tell=self.tell
+            )
+            check_output(self.output)  # a wrong image leaves no folder behind, either
         if self.writes_tags:
             self._status_before = self.registry.tags(self.version).get(tags.STATUS)
             self._announced = True
@@ -148,6 +145,8 @@ class GateSession:
                 raise ConfigError(f"--mlgate-suite {name}: no such suite", hint=f"suites: {', '.join(known)}")
             if name == "accuracy" and not self.policy.values.accuracy.decides:
                 raise ConfigError("--mlgate-suite accuracy: the policy has no accuracy.data and accuracy.metrics")
+        if self.request.image is not None and self.request.sandbox != "container":
+            raise ConfigError("--mlgate-image needs a container engine, and --mlgate-sandbox process uses none")
         seed = self.request.seed
         # isdigit() alone accepts "²", and int() is slow on thousands of digits.
         if seed is not None and not (seed.isascii() and seed.isdigit() and len(seed) <= 16 and int(seed) < 2**53):
@@ -210,8 +209,13 @@ class GateSession:
     @property
     def writes_tags(self) -> bool:
         """Whether the version gets tags: whole runs on registered versions, in a sandbox that may be promoted."""
-        allowed = self.request.sandbox in self.policy.values.sandbox
+        allowed = self.request.sandbox in self.policy.values.sandbox and not self.unverified
         return self.request.publish and self.version.promotable and not self.partial and allowed
+
+    @property
+    def unverified(self) -> bool:
+        """Whether the given image holds no model that could be compared with the version's: tested, never promotable."""
+        return self.given is not None and not self.given.model_digest
 
     @property
     def expected(self) -> Mapping[str, tuple[str, ...]]:
@@ -264,8 +268,7 @@ class GateSession:
             EngineError: The engine or the package index is at fault.
         """
         if self._environment is None:
-            directory = self.directory
-            self._environment = wiring.open_environment(lambda: self._make(directory), directory.requirements)
+            self._environment = wiring.open_environment(self._make_tested, self.directory.requirements)
             server = self._environment.server
             if server is not None:
                 self._closing.append(server.stop)
@@ -293,9 +296,19 @@ class GateSession:
         signature = directory.signature if directory else self.signature
         return wiring.ServableChampion(signature=signature, make=make, policy=self.policy)
 
+    def _make_tested(self) -> ModelServer:
+        if self.given is None:
+            return self._make(self.directory)
+        return wiring.make_given_server(self.given, self.directory, self.policy, session=self.tag, tell=self.tell)
+
     def _make(self, directory: ModelDirectory) -> ModelServer:
         return wiring.make_server(
-            directory, self.policy, sandbox=self.request.sandbox, session=self.tag, tell=self.tell
+            directory,
+            self.policy,
+            sandbox=self.request.sandbox,
+            session=self.tag,
+            scratch=self.scratch,
+            tell=self.tell,
         )
 
     # (4) The end.

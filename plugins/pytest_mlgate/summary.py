@@ -3,6 +3,7 @@
 from typing import Any
 
 from mlgate.evidence import CheckResult, Evidence, Outcome
+from mlgate.images.labels import MODEL_PATH
 from mlgate.publication import measured_text
 from mlgate.quantities import format_number
 from pytest_mlgate.session import GateSession
@@ -29,6 +30,10 @@ def header(session: GateSession) -> list[str]:
     ]
     if session.request.sandbox == "process":
         lines.append("mlgate: NOT ISOLATED: the model runs as a plain process of this machine")
+    if session.given is not None:
+        lines.append(f"mlgate: image {session.given.name} {session.given.reference[:19]}…, given; nothing is built")
+    if session.unverified:
+        lines.append(f"mlgate: UNVERIFIED IMAGE: no model at {MODEL_PATH} in it; writes no tags, admits nothing")
     if session.partial:
         lines.append(f"mlgate: PARTIAL: only {', '.join(session.suites)}; writes no tags, admits nothing")
     return lines
@@ -86,6 +91,8 @@ def _verdict_line(session: GateSession, evidence: Evidence) -> str:
     words = ["PARTIAL"] if session.partial else []
     if evidence.sandbox is not None and evidence.sandbox.kind == "process":
         words.append("NOT ISOLATED")
+    if session.unverified:
+        words.append("UNVERIFIED IMAGE")
     words.append("unsigned")
     summary = verdict.summary if verdict else ""
     outcome = verdict.outcome if verdict else "none"

@@ -11,16 +11,15 @@ from mlgate.artifacts.directory import ModelDirectory
 from mlgate.artifacts.signature import Signature
 from mlgate.errors import InstallError, MlgateError, ServerError
 from mlgate.policy import Policy
-from mlgate.sandbox.interface import ModelServer, ServerLimits
+from mlgate.sandbox.interface import ModelServer
 from mlgate.scoring.client import ScoringClient
+from mlgate.scoring.protocols import protocol_of
 
 if TYPE_CHECKING:
+    from mlgate.images.given import GivenImage
     from mlgate.registry.interface import ModelRegistry
     from mlgate.sandbox.session import SessionTag
 
-# Cold start has limits of its own; this is only the point where waiting for a server ends. The longest load seen in
-# the field is a 13 GB model at 40 s from a local disk.
-READY_TIMEOUT_S = 120.0
 # The client waits a little longer than the server's own limit, so that the server's 504 is seen as what it is.
 CLIENT_GRACE_S = 2.0
 
@@ -35,20 +34,14 @@ def open_registry() -> "ModelRegistry":
     return MlflowRegistry()
 
 
-def limits_of(policy: Policy) -> ServerLimits:
-    """Return what the policy's runtime allows a server."""
-    runtime = policy.values.runtime
-    return ServerLimits(
-        cpus=runtime.cpus,
-        memory=runtime.memory,
-        ready_timeout_s=READY_TIMEOUT_S,
-        request_timeout_s=runtime.request_timeout,
-        env=runtime.env,
-    )
-
-
 def make_server(
-    directory: ModelDirectory, policy: Policy, *, sandbox: str, session: "SessionTag", tell: Tell
+    directory: ModelDirectory,
+    policy: Policy,
+    *,
+    sandbox: str,
+    session: "SessionTag",
+    tell: Tell,
+    scratch: Path | None = None,
 ) -> ModelServer:
     """Build the environment of a model version and return its server, not started.
 
@@ -56,36 +49,70 @@ def make_server(
         InstallError: The version's requirements can not be installed.
         EngineError: The engine or the package index is at fault.
     """
-    from mlgate.images.recipe import recipe_for, server_identity  # noqa: PLC0415
+    from mlgate.images.version_recipe import limits_of, version_recipe  # noqa: PLC0415
 
-    runtime = policy.values.runtime
-    if directory.conda_only:
-        raise InstallError(
-            "the version has a conda.yaml and no requirements.txt",
-            hint="log it again with pip_requirements; conda environments are not built",
-        )
-    recipe = recipe_for(
-        requirements=directory.requirements,
-        python_version=directory.python_version,
-        flavors=tuple(directory.mlmodel.flavors),
-        base_image=runtime.base_image,
-        platform=runtime.platform,
-        apt=runtime.apt,
-        server=server_identity(),
-    )
+    recipe = version_recipe(directory, policy)
+    protocol = protocol_of(policy.values.runtime.server, directory.signature)
     if sandbox == "process":
         from mlgate.images.environment import EnvironmentBuilder  # noqa: PLC0415
         from mlgate.sandbox.process import ProcessServer  # noqa: PLC0415
 
         environment = EnvironmentBuilder().build(recipe, on_progress=tell)
-        return ProcessServer(environment, directory.path, limits_of(policy))
+        return ProcessServer(environment, directory.path, limits_of(policy), tmp_dir=scratch, protocol=protocol)
     from mlgate.images.docker import ImageBuilder  # noqa: PLC0415
     from mlgate.sandbox.container import ContainerServer  # noqa: PLC0415
     from mlgate.sandbox.engine import connect  # noqa: PLC0415
 
     engine = connect()
     image = ImageBuilder(engine, session=session).build(recipe, on_progress=tell)
-    return ContainerServer(engine, image, directory.path, limits_of(policy), session)
+    return ContainerServer(engine, image, directory, limits_of(policy), session, protocol=protocol)
+
+
+def open_image(
+    name: str, directory: ModelDirectory, policy: Policy, *, session: "SessionTag", tell: Tell
+) -> "GivenImage":
+    """Return the image that was given instead of building one, looked into: its model is the version's, or there is none.
+
+    Raises:
+        ConfigError: It holds another model, is for another platform, or *name* names none.
+        EngineError: The engine is at fault, or the image is nowhere.
+    """
+    from mlgate.images.inspection import find_image, look_into  # noqa: PLC0415  (as above)
+    from mlgate.sandbox.engine import connect  # noqa: PLC0415
+
+    engine = connect()
+    try:
+        image = find_image(engine, name, platform=policy.values.runtime.platform, tell=tell)
+        return look_into(engine, image, directory, session)
+    finally:
+        engine.close()
+
+
+def make_given_server(
+    image: "GivenImage", directory: ModelDirectory, policy: Policy, *, session: "SessionTag", tell: Tell
+) -> ModelServer:
+    """Return the server of a given image, not started.
+
+    Raises:
+        EngineError: The engine is at fault, or there is no image for the forwarder before it.
+    """
+    from mlgate.images.inspection import find_trusted  # noqa: PLC0415  (as above)
+    from mlgate.images.version_recipe import limits_of  # noqa: PLC0415
+    from mlgate.sandbox.engine import connect  # noqa: PLC0415
+    from mlgate.sandbox.given import GivenImageServer  # noqa: PLC0415
+
+    engine = connect()
+    runtime = policy.values.runtime
+    return GivenImageServer(
+        engine,
+        image,
+        limits_of(policy),
+        session,
+        protocol=protocol_of(runtime.server, directory.signature),
+        port=runtime.port,
+        example=directory.serving_example,
+        trusted=find_trusted(engine, base_image=runtime.base_image, tell=tell),
+    )
 
 
 def client_for(server: ModelServer, policy: Policy) -> ScoringClient:
@@ -120,6 +147,16 @@ class TestedEnvironment:
     def python(self) -> str | None:
         """Full version of the environment's Python."""
         return self.server.image.python if self.server is not None else None
+
+    @property
+    def python_asked(self) -> str:
+        """Full version of Python that the version names."""
+        return self.server.image.python_asked if self.server is not None else ""
+
+    @property
+    def origin(self) -> str:
+        """Where the image comes from: `built` or `given`."""
+        return self.server.image.origin if self.server is not None else "built"
 
     @property
     def serves(self) -> bool:
@@ -188,10 +225,12 @@ def guard(session: "SessionTag", work: Path, *, sandbox: str) -> Close:
     """
     from mlgate.sandbox.watchdog import Watchdog, sweep  # noqa: PLC0415
 
+    address = None
     if sandbox == "container":
         from mlgate.sandbox.engine import connect  # noqa: PLC0415
 
         engine = connect()
         sweep(engine)
+        address = engine.address
         engine.close()
-    return Watchdog.start(session, work).close
+    return Watchdog.start(session, work, address=address).close

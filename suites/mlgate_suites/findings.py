@@ -4,28 +4,30 @@ from collections.abc import Sequence
 from typing import Any
 
 from mlgate.artifacts.signature import Schema
+from mlgate.errors import one_line
 from mlgate.evidence import Cause, Finding, Outcome
 from mlgate.scoring.answers import Answer, NotAPrediction, first_bad_row, nonconformities
+from mlgate.scoring.client import ScoringClient
 
 
 def passed(reason: str, **facts: Any) -> Finding:
     """The claim holds."""
-    return Finding(outcome=Outcome.PASSED, reason=reason, **facts)
+    return Finding(outcome=Outcome.PASSED, reason=one_line(reason), **facts)
 
 
 def failed(reason: str, *, cause: Cause = Cause.MODEL, **facts: Any) -> Finding:
     """The claim does not hold."""
-    return Finding(outcome=Outcome.FAILED, reason=reason, cause=cause, **facts)
+    return Finding(outcome=Outcome.FAILED, reason=one_line(reason), cause=cause, **facts)
 
 
 def inconclusive(reason: str, *, cause: Cause = Cause.MODEL, **facts: Any) -> Finding:
     """There is not enough to say."""
-    return Finding(outcome=Outcome.INCONCLUSIVE, reason=reason, cause=cause, **facts)
+    return Finding(outcome=Outcome.INCONCLUSIVE, reason=one_line(reason), cause=cause, **facts)
 
 
 def errored(reason: str, *, cause: Cause = Cause.HARNESS, **facts: Any) -> Finding:
     """We could not measure."""
-    return Finding(outcome=Outcome.ERRORED, reason=reason, cause=cause, **facts)
+    return Finding(outcome=Outcome.ERRORED, reason=one_line(reason), cause=cause, **facts)
 
 
 def problem_of(answer: Answer, outputs: Schema | None, *, rows: int) -> str | None:
@@ -42,6 +44,23 @@ def problem_of(answer: Answer, outputs: Schema | None, *, rows: int) -> str | No
         return str(error)
     problems = nonconformities(predictions, outputs, expected_rows=rows)
     return problems[0] if problems else None
+
+
+def explained(problem: str, answer: Answer, client: ScoringClient) -> tuple[str, dict[str, Any]]:
+    """Return *problem* with what became of the server and which limits it met, and the details that go with that.
+
+    Args:
+        problem: What is wrong with *answer*.
+        answer: The last one that *client* got.
+        client: Its server is asked.
+    """
+    trouble = client.why(answer)
+    known = [trouble.message] if trouble is not None else []
+    met = client.server.limits_met(" ".join([problem, *known]))
+    details: dict[str, Any] = {"limits": list(met)} if met else {}
+    if trouble is not None:
+        details |= {"kind": str(trouble.kind), "log": trouble.log}
+    return "; ".join([problem, *known, *met]), details
 
 
 def suspect_row(answer: Answer, outputs: Schema | None) -> int | None:

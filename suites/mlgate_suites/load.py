@@ -1,6 +1,6 @@
 """Load: the server carries the offered rate within its limits, measured from the intended send time."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -8,15 +8,16 @@ import pytest
 
 from mlgate.errors import LoadGeneratorError
 from mlgate.evaluation.rows import EvaluationData
-from mlgate.evidence import Cause, Finding
+from mlgate.evidence import Cause, Finding, Outcome
 from mlgate.load.judgement import judge_error_rate, judge_percentile, judge_rate, not_judged, unhealthy
 from mlgate.load.locust import LoadRun, run_load
 from mlgate.load.plan import LoadPlan
 from mlgate.load.schedule import constant
 from mlgate.policy import Policy
+from mlgate.sandbox.interface import ServerFailure
 from mlgate.scoring.client import ScoringClient
 from mlgate.scoring.input_space import InputSpace
-from mlgate.scoring.payloads import JSON_TYPE, encode
+from mlgate.scoring.payloads import JSON_TYPE
 from mlgate_suites.findings import errored
 
 # Different rows, so that no cache answers for the model; few enough to hold in memory at any row size.
@@ -25,10 +26,11 @@ BODIES = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """One load run, or why there is none."""
+    """One load run, or why there is none; and what became of the server under it, where it did not live."""
 
     run: LoadRun | None
     problem: str = ""
+    trouble: ServerFailure | None = None
 
 
 @pytest.fixture(scope="module")
@@ -44,19 +46,23 @@ def load_run(
     section = mlgate_policy.values.load
     rows = mlgate_data.features if mlgate_data is not None else mlgate_inputs.sample(BODIES, seed=mlgate_seed)
     picked = rows.take(range(min(BODIES, len(rows))))
-    bodies = tuple(encode(picked.take([index]))[0] for index in range(len(picked)))
+    protocol = mlgate_client.protocol
+    bodies = tuple(protocol.encode(picked.take([index]))[0] for index in range(len(picked)))
     mlgate_client.recover()
     plan = LoadPlan(
         url=mlgate_client.server.url,
         bodies=bodies,
+        path=protocol.path,
         content_type=JSON_TYPE,
+        reject_null=protocol.null_is_an_error,
         schedule=constant(section.rate, section.duration),
         timeout_s=mlgate_policy.values.runtime.request_timeout,
     )
     folder = mlgate_output / "load"
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        return Measured(run=run_load(plan, folder=folder))
+        run = run_load(plan, folder=folder)
+        return Measured(run=run, trouble=mlgate_client.server.failure())
     except LoadGeneratorError as error:
         return Measured(run=None, problem=str(error))
 
@@ -78,9 +84,14 @@ def test_error_rate(load_run: Measured, mlgate_policy: Policy, mlgate_record: An
     """The share of requests without a good answer is within the limit."""
     section = mlgate_policy.values.load
     blind = _not_judgeable(load_run, mlgate_policy)
-    mlgate_record(
-        blind or judge_error_rate(_samples(load_run), limit_share=section.error_rate, confidence=section.confidence)
+    finding = blind or judge_error_rate(
+        _samples(load_run), limit_share=section.error_rate, confidence=section.confidence
     )
+    trouble = load_run.trouble
+    if trouble is not None and finding.outcome is not Outcome.PASSED:
+        details = {**finding.details, "kind": str(trouble.kind), "log": trouble.log}
+        finding = replace(finding, reason=f"{finding.reason}; {trouble.message}", details=details)
+    mlgate_record(finding)
 
 
 @pytest.mark.mlgate_check("load.rate", suite="load")

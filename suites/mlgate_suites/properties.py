@@ -13,9 +13,10 @@ from mlgate.policy import Policy
 from mlgate.scoring.client import ScoringClient
 from mlgate.scoring.equality import Equality
 from mlgate.scoring.input_space import InputSpace
-from mlgate.scoring.payloads import Batch, encode
+from mlgate.scoring.payloads import Batch
+from mlgate.scoring.protocols import ServingProtocol
 from mlgate.typed_json import jsonable
-from mlgate_suites.findings import failed, inconclusive, passed, problem_of, rows_or_none, suspect_row
+from mlgate_suites.findings import explained, failed, inconclusive, passed, problem_of, rows_or_none, suspect_row
 from mlgate_suites.shrink import Budget, answered, narrow, simplify
 from mlgate_suites.strategies import explore
 
@@ -53,8 +54,10 @@ def test_total(
         budget = Budget()
         row = narrow(batch, fails, budget, suspect=suspect_row(answer, outputs))
         row = simplify(row, mlgate_inputs, fails, budget)
-        problem = fails(row) or "fails among others and not alone"
-        broken.append(_broken(row, problem, tried))
+        last = mlgate_client.score(row)
+        problem = problem_of(last, outputs, rows=len(row)) or "fails among others and not alone"
+        problem, details = explained(problem, last, mlgate_client)
+        broken.append(_broken(row, problem, tried, details, mlgate_client.protocol))
 
     examples = mlgate_policy.values.properties.examples
     explore(mlgate_inputs, visit, examples=examples, seed_value=mlgate_seed, folder=mlgate_output)
@@ -66,8 +69,8 @@ def test_total(
         mlgate_record(passed(f"{tried} generated valid rows are answered validly", n=tried))
 
 
-def _broken(row: Batch, problem: str, tried: int) -> Finding:
-    body, content_type = encode(row)
+def _broken(row: Batch, problem: str, tried: int, known: dict[str, Any], protocol: ServingProtocol) -> Finding:
+    body, content_type = protocol.encode(row)
     text = body.decode("utf-8", "backslashreplace")
     quoted = text.replace("'", "'\\''")
     shown = json.dumps(jsonable(row.records()[0] if len(row) == 1 else row.records()), ensure_ascii=False)
@@ -78,7 +81,8 @@ def _broken(row: Batch, problem: str, tried: int) -> Finding:
         details={
             "example": shown,
             "request": text,
-            "curl": f"curl -s $SERVER/invocations -H 'Content-Type: {content_type}' -d '{quoted}'",
+            "curl": f"curl -s $SERVER{protocol.path} -H 'Content-Type: {content_type}' -d '{quoted}'",
+            **known,
         },
     )
 

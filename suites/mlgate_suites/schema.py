@@ -9,8 +9,9 @@ from mlgate.artifacts.signature import ColumnSchema, DataType, Schema, Signature
 from mlgate.evidence import Cause, Finding
 from mlgate.scoring.client import ScoringClient
 from mlgate.scoring.input_space import InputSpace
-from mlgate.scoring.payloads import JSON_TYPE, Batch, encode
-from mlgate_suites.findings import failed, inconclusive, passed, problem_of, rows_or_none
+from mlgate.scoring.payloads import JSON_TYPE, Batch
+from mlgate.scoring.protocols import ServingProtocol
+from mlgate_suites.findings import explained, failed, inconclusive, passed, problem_of, rows_or_none
 from mlgate_suites.shrink import answered
 
 # Enough rows that each column's edges come up several times, few enough for one request.
@@ -45,10 +46,10 @@ def test_example(
     """The logged example is answered: rows out = rows in, strict JSON."""
     if mlgate_example is None:
         batch = mlgate_inputs.sample(1, seed=mlgate_seed)
-        body, content_type = encode(batch)
+        body, content_type = mlgate_client.protocol.encode(batch)
         what, rows = "a generated row (no example is logged)", 1
     else:
-        body, content_type = mlgate_example, JSON_TYPE
+        body, content_type = mlgate_client.protocol.encode_example(mlgate_example)
         what, rows = "the logged example", _row_count(mlgate_example)
     answer = mlgate_client.post(body, content_type=content_type)
     problem = problem_of(answer, mlgate_signature.outputs, rows=rows)
@@ -56,7 +57,8 @@ def test_example(
         mlgate_record(passed(f"{what} is answered", n=rows))
     else:
         shown = body[:2000].decode("utf-8", "replace")
-        mlgate_record(failed(f"{what}: {problem}", n=rows, details={"example": shown}))
+        problem, details = explained(problem, answer, mlgate_client)
+        mlgate_record(failed(f"{what}: {problem}", n=rows, details={"example": shown, **details}))
 
 
 @pytest.mark.mlgate_check("schema.output", suite="schema")
@@ -98,16 +100,19 @@ def test_rejects(
 ) -> None:
     """What is no valid request is refused with a 4xx, as JSON, and the server lives."""
     valid = mlgate_inputs.sample(1, seed=mlgate_seed)
-    request = _bad_request(case, valid, mlgate_signature.inputs)
+    request = _bad_request(case, valid, mlgate_signature.inputs, mlgate_client.protocol)
     if request is None:
         mlgate_record(passed(f"no such request exists for this signature ({case})", n=0))
         return
     body, content_type = request
     answer = mlgate_client.post(body, content_type=content_type)
     finding = _judge_refusal(case, answer)
-    alive = problem_of(mlgate_client.score(valid), mlgate_signature.outputs, rows=1)
+    after = mlgate_client.score(valid)
+    alive = problem_of(after, mlgate_signature.outputs, rows=1)
     if alive is not None:
-        finding = failed(f"after the bad request a valid one is not answered: {alive}", cause=Cause.SERVER)
+        alive, details = explained(alive, after, mlgate_client)
+        reason = f"after the bad request a valid one is not answered: {alive}"
+        finding = failed(reason, cause=Cause.SERVER, details=details)
     mlgate_record(finding)
 
 
@@ -116,28 +121,32 @@ def _judge_refusal(case: str, answer: Any) -> Finding:
     if answer.problem:
         return failed(f"no answer ({answer.problem})", cause=Cause.SERVER, details=details)
     if not 400 <= answer.status < 500:
-        return failed(f"answered {answer.status}, not 4xx", cause=Cause.MODEL, details=details)
+        cause = Cause.SERVER if answer.status >= 500 else Cause.MODEL
+        return failed(f"answered {answer.status}, not 4xx", cause=cause, details=details)
     if case != "content_type" and not _is_json(answer.body):
         return failed(f"answered {answer.status} without JSON", cause=Cause.SERVER, details=details)
     return passed(f"refused with {answer.status}", n=1)
 
 
-def _bad_request(case: str, valid: Batch, inputs: Schema | None) -> tuple[bytes, str | None] | None:
+def _bad_request(
+    case: str, valid: Batch, inputs: Schema | None, protocol: ServingProtocol
+) -> tuple[bytes, str | None] | None:
     """Return a request that is not valid, or `None` where the signature has no such case."""
     match case:
         case "missing_column":
             name = _required_name(inputs)
-            return None if name is None else encode(valid.without_column(name))
+            return None if name is None else protocol.encode(valid.without_column(name))
         case "word":
-            return _with_word(valid, inputs)
+            worded = _with_word(valid, inputs)
+            return None if worded is None else protocol.encode(worded)
         case "envelope":
             return json.dumps({"rows": valid.records()}).encode(), JSON_TYPE
         case "malformed_json":
-            return encode(valid)[0][:-1], JSON_TYPE
+            return protocol.encode(valid)[0][:-1], JSON_TYPE
         case "empty_body":
             return b"", JSON_TYPE
         case "content_type":
-            return encode(valid)[0], "application/x-mlgate"
+            return protocol.encode(valid)[0], "application/x-mlgate"
         case _:
             raise ValueError(f"no case '{case}'")
 
@@ -153,15 +162,15 @@ def _required_name(inputs: Schema | None) -> str | int | None:
     return names[0] if names else None
 
 
-def _with_word(valid: Batch, inputs: Schema | None) -> tuple[bytes, str] | None:
+def _with_word(valid: Batch, inputs: Schema | None) -> Batch | None:
     if isinstance(inputs, ColumnSchema):
         names = [column.label for column in inputs.columns if column.type in _NUMBERS and column.label is not None]
-        return encode(valid.with_value(names[0], _WORD)) if names else None
+        return valid.with_value(names[0], _WORD) if names else None
     if inputs is None or inputs.tensors[0].dtype.startswith("str"):
         return None
     if len(inputs.tensors) > 1 or inputs.tensors[0].name is not None:
-        return encode(valid.with_value(str(inputs.tensors[0].name), _WORD))
-    return encode(Batch(columns=None, rows=(_WORD,)))
+        return valid.with_value(str(inputs.tensors[0].name), _WORD)
+    return Batch(columns=None, rows=(_WORD,))
 
 
 def _is_json(body: bytes) -> bool:

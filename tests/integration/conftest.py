@@ -15,6 +15,7 @@ from mlgate.images.recipe import Recipe, recipe_for, server_identity
 from mlgate.sandbox.engine import Engine, connect
 from mlgate.sandbox.session import SessionTag
 from mlgate.sandbox.watchdog import remove_session
+from tests.integration.company import *  # noqa: F403  (pytest finds fixtures by name in this module)
 
 PINNED = ("mlflow", "scikit-learn", "numpy", "pandas", "skops")
 PINS = [f"{name}=={version(name)}" for name in PINNED]

@@ -1,4 +1,4 @@
-"""Register models for the whole run: `python register_models.py FOLDER`. A process of its own: it loads what it trains."""
+"""Register models for the whole run: `python register_models.py FOLDER [NAME]`. A process of its own: it loads what it trains."""
 
 import sys
 from importlib.metadata import version
@@ -25,8 +25,8 @@ load: {rate: 50/s, duration: 6s, p95: 2s, error_rate: 1%}
 """
 
 
-def main(folder: Path) -> None:
-    """Register churn 1 (champion), 2 (as good) and 3 (never tested); write data and policy."""
+def main(folder: Path, name: str = "churn") -> None:
+    """Register versions 1 (champion), 2 (as good) and 3 (never tested) of *name*; write data and policy."""
     rng = np.random.default_rng(0)
     x = pd.DataFrame({"age": rng.uniform(18, 90, 3000), "tenure": rng.uniform(0, 40, 3000)})
     y = (0.05 * x["age"] - 0.1 * x["tenure"] + rng.normal(size=3000) > 1).astype("int64")
@@ -39,11 +39,11 @@ def main(folder: Path) -> None:
             name="model",
             signature=mlflow.models.infer_signature(x[:100], model.predict(x[:100])),
             input_example=x.head(2),
-            pip_requirements=[f"{name}=={version(name)}" for name in NAMES],
-            registered_model_name="churn",
+            pip_requirements=[f"{package}=={version(package)}" for package in NAMES],
+            registered_model_name=name,
         )
-    mlflow.MlflowClient().set_registered_model_alias("churn", "champion", "1")
+    mlflow.MlflowClient().set_registered_model_alias(name, "champion", "1")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), *sys.argv[2:])

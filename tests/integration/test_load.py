@@ -213,6 +213,18 @@ def test_an_answer_that_is_not_finite_is_an_error(tmp_path):
     assert NOT_FINITE not in lenient.error
 
 
+def test_null_in_a_v2_output_is_an_error(tmp_path):
+    """V2 has no other word for a number that is not finite; a null elsewhere is none."""
+
+    class NotFinite(Server):
+        async def answer(self, index):
+            bodies = [b'{"outputs": [{"data": [null]}]}', b'{"outputs": [{"data": [1.0]}], "id": null}']
+            return 200, bodies[index % 2]
+
+    samples = load(NotFinite(), tmp_path, reject_null=True).samples
+    assert dict(zip(*np.unique(samples.error, return_counts=True), strict=True)) == {"": 150, NOT_FINITE: 150}
+
+
 def test_an_answer_that_never_comes_is_a_sample(tmp_path):
     """Every tenth request hangs: after its timeout it counts, with status 0, as not answered."""
 

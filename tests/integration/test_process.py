@@ -137,6 +137,50 @@ def test_memory_is_bounded(serve, code_model):
     assert "MemoryError" in response.text
 
 
+def test_it_lives_outside_the_project_in_a_folder_of_its_own(serve, environment, cache, code_model):
+    """The environment is in mlgate's cache; what the server writes to is nobody else's to read."""
+    assert Path(environment.reference).is_relative_to(cache["MLGATE_CACHE"])
+    assert not Path(environment.reference).is_relative_to(ROOT)
+    source = "import json, tempfile\nclass Model:\n    def predict(self, rows):\n        return json.dumps([tempfile.gettempdir(), os.getpgid(0), os.getppid()])"
+    server = serve(code_model(source))
+    folder, group, parent = json.loads(ask(server, {"inputs": [1]}).json()["predictions"])
+    assert "mlgate-server-" in folder
+    assert Path(folder).parent.stat().st_mode & 0o777 == 0o700
+    assert group not in {os.getpgid(0), os.getpgid(parent)}
+
+
+def test_a_file_of_its_own_is_bounded_and_so_is_its_log(serve, code_model):
+    """Also the log: a flood ends in an error of the model's, not in a full disk."""
+    source = """
+    import json, resource
+    class Model:
+        def predict(self, rows):
+            seen = []
+            for path in ("x", "/dev/stdout"):
+                try:
+                    with open(path, "ab") as file:
+                        for _ in range(64):
+                            file.write(bytes(1 << 20))
+                            file.flush()
+                    seen.append("")
+                except OSError as error:
+                    seen.append(error.strerror)
+            return json.dumps([*seen, resource.getrlimit(resource.RLIMIT_CORE)])
+    """
+    server = serve(code_model(source), tmp_size=16 << 20)
+    assert json.loads(ask(server, {"inputs": [1]}).json()["predictions"]) == ["File too large"] * 2 + [[0, 0]]
+    assert sum(path.stat().st_size for path in server._home.rglob("*") if path.is_file()) <= 33 << 20
+    assert len(server.log(lines=10_000)) <= 1 << 16
+
+
+def test_a_hang_at_load_is_named_with_its_place(serve, code_model):
+    """As in a container; printing the stacks ends the process here."""
+    source = "import threading\ndef fetch():\n    threading.Event().wait()\nfetch()\nclass Model: pass"
+    with pytest.raises(ServerError, match=r"while the model is loaded, at .*mlgate_test_model.py:4 in fetch") as caught:
+        serve(code_model(source), ready_timeout_s=10)
+    assert caught.value.kind == "hang_at_load"
+
+
 CHILD = """
 class Model:
     def predict(self, rows):

@@ -18,6 +18,7 @@ from mlflow.models import Model, infer_signature
 
 from mlgate.errors import EngineError, RegistryError
 from mlgate.evidence import ImageFacts, SandboxFacts
+from mlgate.images.given import GivenImage
 from mlgate.images.recipe import recipe_digest
 from mlgate.registry.memory import MemoryRegistry
 from tests.inprocess import InProcessServer
@@ -84,12 +85,16 @@ def write_model(folder: Path, behaviour: str = "good") -> Path:
 class SeamServer(InProcessServer):
     """An in-process server that counts itself, and says of its sandbox what was asked for."""
 
-    def __init__(self, *arguments: Any, world: "World", kind: str, **options: Any) -> None:
+    def __init__(
+        self, *arguments: Any, world: "World", kind: str, given: GivenImage | None = None, **options: Any
+    ) -> None:
         super().__init__(*arguments, **options)
-        self._world, self._kind = world, kind
+        self._world, self._kind, self._given = world, kind, given
 
     @property
     def image(self) -> ImageFacts:
+        if self._given is not None:
+            return self._given.facts(threads=1)
         facts: dict[str, Any] = {
             "base_digest": "sha256:" + "b" * 64,
             "platform": "linux/amd64",
@@ -119,7 +124,14 @@ class SeamServer(InProcessServer):
         super().stop()
 
     def another(self) -> "SeamServer":
-        return SeamServer(self._make, self._signature, ready_s=self._ready_s, world=self._world, kind=self._kind)
+        return SeamServer(
+            self._make,
+            self._signature,
+            ready_s=self._ready_s,
+            world=self._world,
+            kind=self._kind,
+            given=self._given,
+        )
 
 
 class SeamRegistry(MemoryRegistry):
@@ -151,15 +163,17 @@ class World:
     """What is outside of the plugin.
 
     Attributes:
-        at: Point reached (`resolve fetch running build start load publish tags`) to what happens there: an exception,
+        at: Point reached (`resolve fetch image running build start load publish tags`) to what happens there: an exception,
             or `SIGINT` for a real signal to this process.
         running: Servers that run now.
         works: Working folders the guard was told of.
+        images: What there is for `--mlgate-image`, by name.
     """
 
     at: dict[str, Any] = field(default_factory=dict)
     running: int = 0
     works: list[Path] = field(default_factory=list)
+    images: dict[str, GivenImage] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.registry = SeamRegistry(self)
@@ -174,10 +188,22 @@ class World:
             case what:
                 raise what
 
-    def make_server(self, directory: Any, policy: Any, *, sandbox: str, session: Any, tell: Any) -> SeamServer:
+    def make_server(
+        self, directory: Any, policy: Any, *, sandbox: str, session: Any, tell: Any, scratch: Any = None
+    ) -> SeamServer:
         self.reach("build")
         make = BEHAVIOURS[(directory.path / "behaviour").read_text().split()[0]]
         return SeamServer(make, SIGNATURE, world=self, kind=sandbox)
+
+    def open_image(self, name: str, directory: Any, policy: Any, *, session: Any, tell: Any) -> GivenImage:
+        self.reach("image")
+        return self.images[name]
+
+    def make_given_server(
+        self, image: GivenImage, directory: Any, policy: Any, *, session: Any, tell: Any
+    ) -> SeamServer:
+        make = BEHAVIOURS[(directory.path / "behaviour").read_text().split()[0]]
+        return SeamServer(make, SIGNATURE, world=self, kind="container", given=image)
 
     def guard(self, session: Any, work: Path, *, sandbox: str) -> Callable[[], None]:
         self.reach("guard")
@@ -197,6 +223,8 @@ class World:
 
         patch(wiring, "open_registry", lambda: self.registry)
         patch(wiring, "make_server", self.make_server)
+        patch(wiring, "open_image", self.open_image)
+        patch(wiring, "make_given_server", self.make_given_server)
         patch(wiring, "guard", self.guard)
         patch(mlgate.load.locust, "run_load", reached)
 

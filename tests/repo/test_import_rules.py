@@ -13,26 +13,29 @@ STDLIB = sys.stdlib_module_names
 # What turns evidence into a decision, and what measures it: no I/O libraries, no SDK.
 PURE = {
     "quantities", "check_id", "typed_json", "evidence", "model_version", "verdict", "gate", "errors", "policy",
-    "statistics", "scoring.payloads", "scoring.answers", "scoring.equality", "scoring.input_space",
+    "statistics", "serving.v2_request", "scoring.payloads", "scoring.protocols", "scoring.v2", "scoring.answers", "scoring.equality", "scoring.input_space",
     "evaluation.rows", "evaluation.metrics", "evaluation.comparison", "evaluation.outputs", "load.schedule", "load.samples",
-    "load.judgement", "images.recipe", "images.pins", "images.facts", "registry.interface", "registry.tags",
-    "sandbox.interface", "artifacts.signature",
+    "load.judgement", "images.recipe", "images.requirements", "images.apt", "images.archive", "images.pins", "images.facts", "images.given", "images.labels", "images.reference", "registry.interface", "registry.tags",
+    "cold_start", "cold_start.timeline", "cold_start.judgement", "sandbox.boot_facts", "sandbox.interface", "sandbox.limits", "sandbox.clock", "sandbox.reach", "artifacts.signature",
 }  # fmt: skip
 # The few packages that a pure module may use, and the one reason for each.
 PURE_MAY = {
     "numpy": None,
     "scipy": None,
     "rfc8785": {"evidence"},  # canonical JSON is a format, not a service
-    "packaging": {"images.recipe", "images.pins"},  # PEP 440 and 508 are formats too
+    "packaging": {"images.recipe", "images.requirements", "images.pins"},  # PEP 440 and 508 are formats too
     "pydantic": {"policy"},  # the one place where text comes in
 }
 # Each SDK has its adapters; anywhere else it would leak its types.
 SDKS = {
-    "mlflow": {"registry.mlflow", "serving.__main__", "demo.training", "demo.models.log_of_years", "demo.models.needs_statsmodels"},
+    "mlflow": {"registry.mlflow", "serving.__main__", "serving.mlserver", "demo.training", "demo.models.log_of_years", "demo.models.needs_statsmodels"},
     "docker": {
-        "images.docker", "sandbox.engine", "sandbox.container", "sandbox.watchdog", "sandbox.front", "sandbox.hardened", "sandbox.cgroup",
+        "images.docker", "sandbox.engine", "sandbox.container", "sandbox.watchdog", "sandbox.front", "sandbox.hardened", "sandbox.cgroup", "sandbox.model_volume", "sandbox.shared_files",
+        "sandbox.given", "sandbox.enclosure", "images.inspection", "images.commit", "images.built", "images.deployable", "images.push", "images.storage",
     },
     "testcontainers": {"sandbox.hardened"},
+    "mlserver": {"serving.mlserver"},
+    "mlserver_mlflow": {"serving.mlserver"},
     "kubernetes": set(),
     "onnxruntime": set(),
     "locust": {"load.locustfile"},

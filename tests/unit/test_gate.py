@@ -89,6 +89,22 @@ CASES = {
     "another platform": (
         FULL_POLICY, TODAY, replace(GOOD, image=image(platform="linux/arm64")), ["platform", "recipe"],
     ),
+    "a given image without a model to compare": (
+        FULL_POLICY, TODAY, replace(GOOD, image=image(origin="given", recipe_digest="")), ["image"],
+    ),
+    "a given image with another model": (
+        FULL_POLICY, TODAY, replace(GOOD, image=image(origin="given", model_digest=OTHER)), ["image"],
+    ),
+    "a given image without a name": (
+        FULL_POLICY, TODAY, replace(GOOD, image=image(origin="given", model_digest=BYTES, image_digest="")), ["image"],
+    ),
+    "an image from nowhere": (
+        FULL_POLICY, TODAY, replace(GOOD, image=image(origin="found", model_digest=BYTES)), ["image"],
+    ),
+    "a given image for another platform": (
+        FULL_POLICY, TODAY,
+        replace(GOOD, image=image(origin="given", model_digest=BYTES, platform="linux/arm64")), ["platform"],
+    ),
     "other data than pinned": (
         PINNED, TODAY, admissible(PINNED, data=DataFacts(source="x.csv", digest=OTHER, rows=5)), ["other_data"],
     ),
@@ -255,3 +271,11 @@ def test_removing_a_check_or_a_suite_never_gives_an_admission(today, outcomes, k
     clean = not keys and not suites and set(outcomes.values()) <= {Outcome.PASSED} and today is TODAY
     assert admission.admitted is clean
     assert (admission.exit_code == 0) is clean
+
+
+def test_a_given_image_that_holds_the_versions_own_model_admits_without_a_recipe():
+    """It is held by its own digest; the machine form says which one a cluster has to pull."""
+    given = image(origin="given", model_digest=BYTES, registry_digest=OTHER, recipe_digest="", base_digest="", pins=())
+    admission = admit(FULL_POLICY, TODAY, [stored(replace(GOOD, image=given))])
+    assert admission.admitted
+    assert admission.to_json()["image"] == {"origin": "given", "image_digest": "sha256:i", "registry_digest": OTHER}

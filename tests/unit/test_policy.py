@@ -5,6 +5,7 @@ from dataclasses import FrozenInstanceError
 import pytest
 from pydantic import ValidationError
 
+from mlgate.errors import PolicyError
 from mlgate.policy import ENVIRONMENT_CHECKS, METRICS, Policy, PolicyValues
 from mlgate.policy_file import load_policy, parse_policy
 from mlgate.statistics.proportions import requests_needed
@@ -52,6 +53,22 @@ def test_expected_checks_follow_the_values():
     assert policy.expected_checks(champion=True)["accuracy"] == (*floors, *regressions)
     assert policy.expected_checks(champion=True)["load"] == ("load.p99_latency", "load.error_rate", "load.rate")
     assert "schema.rejects[case=empty_body]" in policy.expected_checks(champion=True)["schema"]
+
+
+@pytest.mark.parametrize(
+    ("section", "champion", "more"),
+    [
+        ("{}", True, ()),
+        ("{peak_memory: 900MiB}", False, ("peak_memory",)),
+        ("{max_ratio_to_champion: 1.25}", False, ()),
+        ("{max_ratio_to_champion: 1.25}", True, ("regression",)),
+        ("{peak_memory: 900MiB, max_ratio_to_champion: 2}", True, ("peak_memory", "regression")),
+    ],
+)
+def test_memory_and_regression_are_expected_where_the_policy_limits_them(section, champion, more):
+    """And the regression with a champion only: there is nothing to be slower than."""
+    expected = parse_policy(f"cold_start: {section}\n").expected_checks(champion=champion)["cold_start"]
+    assert expected == tuple(f"cold_start.{name}" for name in ("ready", "first_prediction", *more))
 
 
 def test_a_suite_of_the_users_own_has_no_ids_in_advance():
@@ -102,6 +119,7 @@ def test_what_does_not_change_a_run_does_not_change_the_digest(text):
         "sandbox: [container, process]",
         "runtime: {memory: 2GiB}",
         "runtime: {env: {A: b}}",
+        "runtime: {allow_requirements: ['--pre']}",
         "schema: {rejects: basic}\nproperties: {examples: 501}",
         "properties: {inputs: {age: {max: 120}}}",
         "cold_start: {ready: 9s}",
@@ -164,3 +182,21 @@ def test_a_floor_is_on_the_side_that_is_better(metric):
     parse_policy(f"accuracy: {{metrics: {{{metric}: {{{right}: 0.5}}}}}}\n")
     with pytest.raises(Exception, match=f"metrics.{metric}.{wrong} can not be a floor"):
         parse_policy(f"accuracy: {{metrics: {{{metric}: {{{wrong}: 0.5}}}}}}\n")
+
+
+@pytest.mark.parametrize("port", [0, 65536, "http"])
+def test_a_port_that_is_none_is_refused(port):
+    """The one that a given image listens on."""
+    with pytest.raises(PolicyError, match=r"runtime\.port"):
+        parse_policy(f"runtime: {{port: {port}}}\n")
+    assert parse_policy("runtime: {port: 9000}\n").values.runtime.port == 9000
+    assert parse_policy("").values.runtime.port == 8080
+
+
+def test_the_server_is_one_of_two():
+    """What was tested on one server says nothing of the other, so the choice is in the digest."""
+    policy = parse_policy("runtime: {server: mlserver}\n")
+    assert policy.values.runtime.server == "mlserver"
+    assert policy.digest != parse_policy("runtime: {server: mlflow}\n").digest
+    with pytest.raises(PolicyError, match="mlserver"):
+        parse_policy("runtime: {server: torchserve}\n")

@@ -198,3 +198,21 @@ def test_what_mlflow_itself_saves_is_read(tmp_path):
     assert found.signature.inputs.columns == (Column("x", DataType.DOUBLE, True),)
     shutil.copytree(tmp_path / "m", tmp_path / "again")
     assert read_directory(tmp_path / "again").digest == found.digest
+
+
+def test_constraints_that_the_requirements_name_are_read_and_nothing_else(model):
+    """A file of the directory, by its path; what lies outside of it is not opened, whoever names it."""
+    (model / "requirements.txt").write_text("mlflow\n-c constraints.txt  # bounds\n-c ./a/b.txt\n-c ../outside.txt\n")
+    (model / "constraints.txt").write_text("numpy<2\n# why\n")
+    (model / "a").mkdir()
+    (model / "a" / "b.txt").write_text("six<2")
+    (model.parent / "outside.txt").write_text("pandas<2")
+    found = read_directory(model)
+    assert found.constraint_files == {"a/b.txt": ("six<2",), "constraints.txt": ("numpy<2", "# why")}
+
+
+def test_constraints_that_are_no_text_are_refused(model):
+    """As the requirements themselves."""
+    (model / "requirements.txt").write_text("-c constraints.txt")
+    (model / "constraints.txt").write_bytes(b"\xff\xfe")
+    refused(model, "constraints.txt is not UTF-8")

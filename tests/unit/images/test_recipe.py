@@ -7,39 +7,11 @@ from mlgate.images.recipe import (
     recipe_digest,
     recipe_for,
     recipe_key,
-    requirement_lines,
     server_identity,
     server_requirements,
+    serving_command,
     serving_source,
 )
-
-REFUSED = [
-    "-e .",
-    "-e git+https://example.org/x.git",
-    "git+https://example.org/x.git@main",
-    "x @ git+https://example.org/x.git",
-    "https://example.org/x-1.0.tar.gz",
-    "x @ https://example.org/x-1.0.tar.gz",
-    "x @ file:///tmp/x.whl",
-    "./x-1.0-py3-none-any.whl",
-    "code/x-1.0-py3-none-any.whl",
-    "/tmp/x",
-    "..",
-    "-r other.txt",
-    "-c constraints.txt",
-    "--requirement=other.txt",
-    "--index-url https://example.org/simple",
-    "--extra-index-url=https://example.org/simple",
-    "--find-links /tmp",
-    "--pre",
-    "-i https://example.org/simple",
-    "numpy==1.0 --index-url https://example.org/simple",
-    "numpy==1.0 --global-option=--evil",
-    "numpy==1.0 \\",
-    "numpy==${VERSION}",
-    "numpy==1.0; rm -rf /",
-    "numpy==1.0 && true",
-]
 
 
 def recipe(**changes) -> Recipe:
@@ -53,33 +25,6 @@ def recipe(**changes) -> Recipe:
         "server": "server@1",
     }
     return recipe_for(**(values | changes))
-
-
-@pytest.mark.parametrize("line", REFUSED)
-def test_a_line_that_would_fetch_or_run_something_else_is_refused_by_name(line):
-    """Only names and versions reach the installer."""
-    with pytest.raises(InstallError) as caught:
-        requirement_lines(["mlflow==3.1.0", line])
-    assert "requirements.txt:2" in caught.value.message
-    assert line.strip() in caught.value.message
-
-
-def test_comments_and_blank_lines_are_dropped():
-    """What is left is what was asked for."""
-    lines = [
-        "# all of it",
-        "",
-        "  mlflow==3.1.0  # the server",
-        "\t",
-        "pandas[performance]>=2,<3; python_version >= '3.9'",
-    ]
-    assert requirement_lines(lines) == ("mlflow==3.1.0", "pandas[performance]>=2,<3; python_version >= '3.9'")
-
-
-def test_hashes_are_kept():
-    """A hash only makes the installer stricter."""
-    line = "six==1.16.0 --hash=sha256:8abb2f1d86890a2dfb989f9a77cfcfd3e47c2a354b01111771326f8aa26e0254"
-    assert requirement_lines([line]) == (line,)
 
 
 def test_a_version_without_mlflow_can_not_be_served():
@@ -126,6 +71,12 @@ def test_the_flavours_decide_the_default_packages(flavors, apt):
     assert recipe(flavors=flavors).apt == apt
 
 
+@pytest.mark.parametrize("package", ["lightgbm==4.6.0", "xgboost", "XGBoost==2.1.4", "xgboost-cpu>=3"])
+def test_a_pipeline_that_brings_boosted_trees_gets_them_too(package):
+    """Its flavour is scikit-learn's or pyfunc's; the library is the same."""
+    assert recipe(requirements=["mlflow", package]).apt == ("libgomp1",)
+
+
 def test_packages_that_are_asked_for_replace_the_default():
     """An empty list means none."""
     assert recipe(flavors=["xgboost"], apt=[]).apt == ()
@@ -137,6 +88,28 @@ def test_a_package_name_that_is_none_is_refused(name):
     """It would be an option of apt, or of the shell."""
     with pytest.raises(PolicyError):
         recipe(apt=[name])
+
+
+def test_the_python_that_the_version_names_is_kept():
+    """Also where only its minor can be had."""
+    assert recipe(python_version="3.11.8").python_asked == "3.11.8"
+    assert recipe(python_version="3.11").python_asked == ""
+    assert recipe(python_version=None).python_asked == ""
+
+
+def test_the_patch_does_not_make_another_image_of_a_default_base_and_does_of_any_other():
+    """The default bases hold one Python of each minor; a company's may hold several."""
+    for base, same in ((None, True), ("corp/python:{python}", False)):
+        keys = {
+            recipe_key(recipe(python_version=version, base_image=base), "sha256:a") for version in ("3.11.7", "3.11.8")
+        }
+        assert (len(keys) == 1) == same
+
+
+def test_an_allowed_mlflow_counts_as_one():
+    """Whether it is named before or behind the URL."""
+    for line in ("mlflow @ https://example.org/mlflow-3.whl", "git+https://example.org/mlflow.git#egg=mlflow"):
+        assert recipe(requirements=[line], allow=[line]).allowed == (line,)
 
 
 def test_the_key_ignores_the_order_of_the_requirements():
@@ -153,6 +126,14 @@ def test_the_key_ignores_the_order_of_the_requirements():
         {"platform": "linux/arm64"},
         {"apt": ["libgomp1"]},
         {"server": "server@2"},
+        {
+            "requirements": ["mlflow==3.1.0", "numpy==2.0.0", "--pre"],
+            "allow": ["--pre"],
+        },
+        {
+            "requirements": ["mlflow==3.1.0", "numpy==2.0.0", "-c constraints.txt"],
+            "constraint_files": {"constraints.txt": ["six<2"]},
+        },
     ],
 )
 def test_the_key_changes_with_whatever_changes_the_image(changes):
@@ -190,6 +171,28 @@ def test_the_server_is_named_with_the_digest_of_its_source():
     assert {"__main__.py", "app.py"} <= serving_source().keys()
 
 
+def test_each_server_has_an_identity_of_its_own():
+    """Evidence of one server says nothing of the other."""
+    assert server_identity("mlserver").startswith("mlserver+mlgate.serving@sha256:")
+    assert server_identity("mlserver").partition("+")[2] == server_identity().partition("+")[2]
+
+
+def test_mlserver_is_installed_where_it_is_the_server():
+    """Beside what the wrapper needs, and by name or by identity."""
+    plain = server_requirements(["mlflow==3.17.2"])
+    assert not [line for line in plain if line.startswith("mlserver")]
+    for server in ("mlserver", server_identity("mlserver")):
+        more = server_requirements(["mlflow==3.17.2"], server=server)
+        assert [line.partition(">")[0] for line in more[len(plain) :]] == ["mlserver", "mlserver-mlflow"]
+        assert more[: len(plain)] == plain
+
+
+def test_what_starts_the_server_names_it():
+    """The same image, started by hand or by the sandbox, answers the same protocol."""
+    assert serving_command(server_identity("mlserver")) == ["-m", "mlgate_serving", "--server", "mlserver"]
+    assert serving_command(server_identity())[-1] == "mlflow"
+
+
 @pytest.mark.parametrize(
     ("line", "old"),
     [
@@ -204,3 +207,19 @@ def test_the_server_is_named_with_the_digest_of_its_source():
 def test_an_old_mlflow_gets_what_it_takes_for_granted(line, old):
     """It imports pkg_resources and does not ask for it."""
     assert ("setuptools<81" in server_requirements([line, "numpy==1.26.4"])) == old
+
+
+@pytest.mark.parametrize(
+    ("line", "bounded"),
+    [
+        ("mlflow==2.22.0", True),
+        ("mlflow-skinny==3.10.1", True),
+        ("mlflow<3", True),
+        ("mlflow==2.19.0", False),
+        ("mlflow==3.11.0", False),
+        ("mlflow", False),
+    ],
+)
+def test_an_mlflow_that_starlette_left_behind_gets_the_one_it_knows(line, bounded):
+    """Its scoring app calls what starlette 1 removed, and asks for any starlette."""
+    assert ("starlette<1" in server_requirements([line])) == bounded

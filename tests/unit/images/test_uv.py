@@ -1,6 +1,8 @@
 import pytest
 
 from mlgate.errors import EngineError, InstallError
+from mlgate.images.apt import apt_complaint, apt_environment, apt_script
+from mlgate.images.environment import with_pip_config
 from mlgate.images.uv import ca_bundle, complaint, index_settings
 
 UNSATISFIABLE = """Using Python 3.11.2 environment at: /opt/venv
@@ -89,6 +91,11 @@ def test_what_is_not_understood_never_fails_the_version(output):
     assert isinstance(complaint(output, 2), EngineError)
 
 
+def test_a_full_disk_is_said_first():
+    """What was being written when it ran full is of no use, and may be long."""
+    assert complaint(DISK, 1).message.startswith("the disk is full")
+
+
 def test_an_installer_that_was_killed_is_the_environments():
     """The kernel kills for memory with SIGKILL."""
     assert isinstance(complaint(UNSATISFIABLE, 137), EngineError)
@@ -130,3 +137,69 @@ def test_the_certificate_bundle_is_found_under_any_of_its_names():
     """Each tool has its own variable for it."""
     assert ca_bundle({"PIP_CERT": "/a.pem"}) == "/a.pem"
     assert ca_bundle({}) is None
+
+
+def test_pips_other_settings_are_given_under_uvs_names():
+    """Timeout, retries, links, proxy and hosts whose certificate does not count."""
+    pip = {
+        "PIP_DEFAULT_TIMEOUT": "180",
+        "PIP_RETRIES": "7",
+        "PIP_FIND_LINKS": "/opt/wheels https://a.example/wheels https://b.example/wheels",
+        "PIP_TRUSTED_HOST": "a.example",
+        "PIP_PROXY": "http://p:3128",
+    }
+    assert index_settings(pip) == {
+        "UV_HTTP_TIMEOUT": "180",
+        "UV_HTTP_RETRIES": "7",
+        "UV_FIND_LINKS": "https://a.example/wheels,https://b.example/wheels",
+        "UV_INSECURE_HOST": "a.example",
+        "HTTP_PROXY": "http://p:3128",
+        "HTTPS_PROXY": "http://p:3128",
+    }
+    assert index_settings({"PIP_PROXY": "http://p", "https_proxy": "http://q"}) == {"https_proxy": "http://q"}
+    assert index_settings({"PIP_TIMEOUT": "9", "UV_REQUEST_TIMEOUT": "8"}) == {"UV_REQUEST_TIMEOUT": "8"}
+
+
+def test_the_file_that_pip_is_told_to_read_counts_below_the_variables(tmp_path):
+    """As for pip itself."""
+    (tmp_path / "pip.conf").write_text(
+        "[global]\nindex-url = https://a.example/simple\nextra-index-url =\n  https://b.example/simple\n"
+        "  https://c.example/simple\ncert = /a.pem\n[install]\nretries = 2\n[list]\nformat = columns\n"
+    )
+    environ = {"PIP_CONFIG_FILE": str(tmp_path / "pip.conf"), "PIP_RETRIES": "3"}
+    found = with_pip_config(environ)
+    assert ca_bundle(found) == "/a.pem"
+    assert index_settings(found) == {
+        "UV_DEFAULT_INDEX": "https://a.example/simple",
+        "UV_EXTRA_INDEX_URL": "https://b.example/simple https://c.example/simple",
+        "UV_HTTP_RETRIES": "3",
+    }
+    with pytest.raises(EngineError, match="PIP_CONFIG_FILE"):
+        with_pip_config({"PIP_CONFIG_FILE": str(tmp_path / "nosuch")})
+    assert with_pip_config({"PIP_CONFIG_FILE": "/dev/null"})["PIP_CONFIG_FILE"] == "/dev/null"
+
+
+def test_a_repository_that_does_not_answer_is_the_environments():
+    """Also where git says so, and not uv."""
+    for told in ("Could not resolve host: git.example.org", "Git executable not found. Ensure that Git is installed."):
+        output = f"error: Failed to download and build `x @ git+https://git.example.org/x`\n  cause: fatal: {told}\n"
+        assert isinstance(complaint(output, 1), EngineError)
+
+
+def test_apt_gets_the_proxies_under_the_names_that_it_reads():
+    """It knows the lower case only."""
+    assert apt_environment({"HTTP_PROXY": "http://p", "no_proxy": "a", "NO_PROXY": "b", "UV_INDEX": "x"}) == {
+        "http_proxy": "http://p",
+        "no_proxy": "a",
+    }
+
+
+def test_apt_is_told_of_the_certificates_and_leaves_neither_lists_nor_logs():
+    """And its status is that of the installation, not of the cleaning."""
+    script = apt_script(("libgomp1", "git=1:2.39-1"), ca="/opt/ca.pem")
+    assert script.count("-o Acquire::https::CAInfo=/opt/ca.pem") == 2
+    assert "libgomp1 git=1:2.39-1" in script
+    assert script.endswith("exit $status")
+    assert "CAInfo" not in apt_script(("libgomp1",), ca=None)
+    complained = apt_complaint(("x",), "Reading...\nE: Unable to locate package x\n")
+    assert "E: Unable to locate package x" in complained.message

@@ -16,13 +16,15 @@ def test_a_plan_survives_its_files(tmp_path_factory, bodies):
         schedule=constant(10, 2),
         headers={"X-Token": "ü"},
         timeout_s=2.5,
+        path="/v2/models/model/infer",
         reject_not_finite=False,
+        reject_null=True,
     )
     plan.write(folder)
     again = LoadPlan.read(folder)
     assert again.bodies == plan.bodies
     assert (again.schedule.sends_s == plan.schedule.sends_s).all()
-    for name in ("url", "path", "content_type", "headers", "timeout_s", "reject_not_finite"):
+    for name in ("url", "path", "content_type", "headers", "timeout_s", "reject_not_finite", "reject_null"):
         assert getattr(again, name) == getattr(plan, name)
 
 

@@ -130,6 +130,35 @@ def accuracy():
     )
 
 
+TIMELINE = {
+    "before": {"create": 0.11, "start": 0.32},
+    "phases": {
+        "interpreter": 0.09,
+        "imports": 1.21,
+        "load": 2.11,
+        "warm_up": 2.2,
+        "ready": 2.31,
+        "first_prediction": 2.34,
+    },
+    "imports": {
+        "imports": {"mlflow": {"mlflow": 0.4, "pandas": 0.31, "fastapi": 0.09}},
+        "load": {"skops": {"skops": 0.2, "scipy": 0.36, "sklearn": 0.13}},
+    },
+}
+CHAMPION_TIMELINE = {
+    "before": {"create": 0.1, "start": 0.3},
+    "phases": {
+        "interpreter": 0.09,
+        "imports": 1.18,
+        "load": 1.5,
+        "warm_up": 1.58,
+        "ready": 1.6,
+        "first_prediction": 1.64,
+    },
+    "imports": {"imports": {"mlflow": {"mlflow": 0.4, "pandas": 0.31}}},
+}
+
+
 def cold_start():
     """Return a passed cold start suite."""
     return SuiteResult(
@@ -145,7 +174,8 @@ def cold_start():
                 confidence=0.969,
                 details={
                     "times_s": [2.31, 2.44, 2.29, 2.61, 2.35],
-                    "phases": {"interpreter": 0.09, "imports": 1.21, "load": 1.86, "warm_up": 2.2, "ready": 2.31},
+                    "timeline": TIMELINE,
+                    "page_cache": "warm: an earlier server had read the environment and the model",
                 },
             ),
             check(
@@ -155,7 +185,14 @@ def cold_start():
                 limit=10.0,
                 unit="s",
                 n=5,
-                details={"times_s": [2.36, 2.5, 2.33, 2.66, 2.4]},
+                details={
+                    "times_s": [2.36, 2.5, 2.33, 2.66, 2.4],
+                    "timeline": TIMELINE,
+                    "champion_timeline": CHAMPION_TIMELINE,
+                    "environment_image": "build (install 14.2 s, total 19.8 s)",
+                    "page_cache": "warm: an earlier server had read the environment and the model",
+                    "bytes": {"model_bytes": 350_000_000, "load_s": 0.9, "mb_per_s": 388.9, "disk_bytes": 4096},
+                },
             ),
         ),
     )
@@ -318,7 +355,7 @@ def refused():
         advice="Raise cold_start.repeats, or find out what made one start slow.",
         details={
             "times_s": [9.1, 8.8, 12.4, 9.4, 10.2],
-            "phases": {"interpreter": 0.1, "imports": 5.2, "load": 8.1, "warm_up": 9.0, "ready": 9.1},
+            "timeline": {"phases": {"interpreter": 0.1, "imports": 5.2, "load": 8.1, "warm_up": 9.0, "ready": 9.1}},
         },
     )
     suites = dict(evidence.suites)

@@ -8,12 +8,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mlgate.evidence import Cause, CheckResult, Evidence, Finding, Outcome, SuiteResult, VerdictFacts
+from mlgate.report.cold_start import PHASES
 from mlgate.report.html import MAX_BYTES as MAX_HTML
 from mlgate.report.html import render_html
 from mlgate.report.junit import render_junit
 from mlgate.report.markdown import MAX_BYTES as MAX_MARKDOWN
 from mlgate.report.markdown import render_markdown
-from mlgate.report.measurements import PHASES, SHOWN
+from mlgate.report.measurements import SHOWN
 
 text = st.text(st.characters(), max_size=40)
 name_text = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -23,6 +24,10 @@ anything = st.recursive(
     leaf, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(text, inner, max_size=3), max_leaves=8
 )
 estimate = st.dictionaries(st.sampled_from(["value", "lower", "upper"]), leaf)
+phases = st.dictionaries(st.sampled_from(list(PHASES)) | text, leaf, max_size=5)
+timeline = st.fixed_dictionaries(
+    {"before": phases, "phases": phases, "imports": st.dictionaries(text, st.dictionaries(text, phases, max_size=2))}
+)
 shaped = st.fixed_dictionaries(
     {},
     optional={
@@ -31,7 +36,10 @@ shaped = st.fixed_dictionaries(
         "difference": estimate,
         "margin": leaf,
         "times_s": st.lists(leaf, max_size=5),
-        "phases": st.dictionaries(st.sampled_from(list(PHASES)) | text, leaf, max_size=5),
+        "phases": phases,
+        "timeline": timeline | leaf,
+        "champion_timeline": timeline | leaf,
+        "bytes": st.dictionaries(st.sampled_from(["model_bytes", "load_s", "mb_per_s", "disk_bytes"]), leaf),
         "percentiles": st.dictionaries(st.sampled_from(["p50", "p95", "response", "service_ms"]), leaf | estimate),
         "histogram": st.fixed_dictionaries(
             {

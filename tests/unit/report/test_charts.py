@@ -6,7 +6,7 @@ import pytest
 
 from mlgate.evidence import SuiteResult
 from mlgate.report import charts
-from mlgate.report.measurements import Latency, Limit, comparisons, latency, phases, repeats
+from mlgate.report.measurements import Latency, Limit, comparisons, latency, repeats
 
 
 def with_accuracy(examples, checks):
@@ -78,14 +78,6 @@ def test_a_histogram_that_makes_no_sense_is_not_drawn(examples, make_check, hist
     assert latency(evidence) is None
 
 
-def test_phases_add_up_to_the_whole_bar(examples):
-    """Cumulative seconds become parts of a hundred per cent."""
-    chart = charts.stack(phases(examples["good"]()))
-    assert sum(part.width for part in chart.segments) == pytest.approx(100, abs=0.1)
-    assert chart.segments[0].label == "Interpreter starts"
-    assert chart.segments[2].duration == "650 ms"
-
-
 def test_cold_starts_and_their_limit_share_one_axis(examples):
     """A dot right of the line is a start that took too long."""
     chart = charts.dots(repeats(examples["refused"]()))
@@ -100,4 +92,3 @@ def test_nothing_to_draw_draws_nothing(examples):
     assert charts.forest(comparisons(evidence)) is None
     assert latency(evidence) is None
     assert charts.dots(repeats(evidence)) is None
-    assert charts.stack(phases(evidence)) is None

@@ -275,3 +275,18 @@ def test_any_body_is_rows_or_not_a_prediction(body):
     except NotAPrediction:
         return
     assert isinstance(rows, list)
+
+
+def test_the_last_line_of_a_bare_traceback_is_the_telling_one():
+    """MLServer answers a crash with nothing but the trace."""
+    body = b'Traceback (most recent call last):\n  File "m.py", line 1\nValueError: boom\n'
+    answer = Answer(status=500, content_type="text/plain", body=body, elapsed_s=0.0)
+    assert answer.crashed
+    assert answer.error_text() == "ValueError: boom"
+
+
+def test_the_word_for_a_refusal_is_the_protocols():
+    """MLflow calls it `message`, MLServer `error`."""
+    answer = Answer(status=400, content_type="application/json", body=b'{"error": "no  a"}', elapsed_s=0.0)
+    assert answer.error_text() == "no a"
+    assert not answer.crashed

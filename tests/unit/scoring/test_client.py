@@ -9,10 +9,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from mlgate.errors import ServerError
+from mlgate.errors import FailureKind, ServerError
+from mlgate.sandbox.interface import ServerFailure
 from mlgate.scoring import client as client_module
+from mlgate.scoring import trouble
+from mlgate.scoring.answers import NotAPrediction
 from mlgate.scoring.client import ScoringClient
 from mlgate.scoring.payloads import JSON_TYPE, Batch
+from mlgate.scoring.protocols import Invocations
 
 # Long for a loopback answer, short for a test that waits it out.
 TIMEOUT_S = 0.3
@@ -23,8 +27,10 @@ class Misbehaving:
     """A `ModelServer` in a thread: each request is answered by what *behave* does with the handler."""
 
     def __init__(self) -> None:
+        self.protocol = Invocations()
         self.behave: Callable[[BaseHTTPRequestHandler], None] = good
         self.restart_problem: ServerError | None = None
+        self.found: ServerFailure | None = None
         self.restarts = 0
         self.seen: list[tuple[str, dict[str, str], bytes]] = []
         self.connections: set[tuple[str, int]] = set()
@@ -53,6 +59,15 @@ class Misbehaving:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self._http.server_address[1]}"
+
+    def failure(self) -> ServerFailure | None:
+        return self.found
+
+    def stacks(self) -> str:
+        return 'Fatal Python error: Aborted\n\nThread 1 (most recent call first):\n  File "/model/m.py", line 7 in predict\n'
+
+    def log(self, lines: int = 50) -> str:
+        return "last words"
 
     def restart(self) -> None:
         self.restarts += 1
@@ -94,6 +109,12 @@ def half(handler):
     handler.end_headers()
     handler.wfile.write(b"x" * 10)
     handler.close_connection = True
+
+
+@pytest.fixture(autouse=True)
+def no_grace(monkeypatch):
+    """These servers do not die a moment after their connections."""
+    monkeypatch.setattr(trouble, "DEATH_GRACE_S", 0.0)
 
 
 @pytest.fixture
@@ -202,6 +223,16 @@ def test_any_other_answer_leaves_the_server_alone(server, client, status):
     assert client.restarts == 0
 
 
+def test_a_server_error_costs_the_connection_and_not_the_server(server, client):
+    """Some servers close the connection after one without a word: the next request goes over another."""
+    server.behave = lambda handler: reply(handler, 500, b"{}")
+    client.post(b"{}", content_type=JSON_TYPE)
+    failed = set(server.connections)
+    server.behave = lambda handler: (reset if handler.client_address in failed else good)(handler)
+    assert client.post(b"{}", content_type=JSON_TYPE).rows() == [1]
+    assert client.restarts == 0
+
+
 def test_a_body_beyond_the_cap_is_cut_off(server, client, monkeypatch):
     """At the cap it is still read; beyond it the rest is left where it is."""
     monkeypatch.setattr(client_module, "MAX_BODY", 1000)
@@ -233,21 +264,73 @@ def test_a_body_without_an_end_is_left_at_the_cap(server, monkeypatch):
     patient.close()
 
 
-def test_a_small_body_that_unpacks_beyond_the_cap_is_cut_off_too(server, client, monkeypatch):
-    """A megabyte of zeros is a kilobyte on the wire."""
+@pytest.mark.parametrize("coding", ["gzip", "gzip, gzip", "br", "none such"])
+def test_what_is_packed_is_not_unpacked(server, client, coding):
+    """Nobody asked for it: a kilobyte packed twice over can unfold to gigabytes on the host."""
     import gzip
 
-    monkeypatch.setattr(client_module, "MAX_BODY", 100_000)
-    packed = gzip.compress(b"\0" * 1_000_000)
-    assert len(packed) < 2000
-    server.behave = lambda handler: reply(handler, 200, packed, Content_Encoding="gzip")
-    assert client.post(b"{}", content_type=JSON_TYPE).problem == "too_large"
+    packed = gzip.compress(gzip.compress(b"\0" * 1_000_000))
+    server.behave = lambda handler: reply(handler, 200, packed, Content_Encoding=coding)
+    answer = client.post(b"{}", content_type=JSON_TYPE)
+    assert answer.body == packed
+    assert server.seen[0][1]["Accept-Encoding"] == "identity"
+    with pytest.raises(NotAPrediction, match="not JSON"):
+        answer.rows()
 
 
-def test_a_broken_encoding_is_a_lost_connection(server, client):
-    """Not an exception of the HTTP library."""
-    server.behave = lambda handler: reply(handler, 200, b"no gzip", Content_Encoding="gzip")
-    assert client.post(b"{}", content_type=JSON_TYPE).problem == "connection"
+def trickling_head(handler):
+    """Send the head byte by byte, each within any timeout of a single read."""
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-Long: ")
+    with contextlib.suppress(OSError):
+        while not handler.server.over.is_set():
+            handler.wfile.write(b"x")
+            handler.server.over.wait(TIMEOUT_S / 10)
+
+
+def test_a_head_that_trickles_in_is_a_timeout(server, client):
+    """The deadline is on the whole answer: the HTTP library's own begins anew with every byte."""
+    server._http.over = server.over
+    server.behave = trickling_head
+    answer = client.post(b"{}", content_type=JSON_TYPE)
+    assert answer.problem == "timeout"
+    assert client.trouble.kind is FailureKind.HANG_AT_PREDICT
+
+
+def test_what_became_of_a_lost_server_is_kept_until_the_next_request(server, client):
+    """The next one finds a fresh server, which knows nothing of it."""
+    server.found = ServerFailure(kind=FailureKind.OOM, message="over the limit", log="last words")
+    server.behave = reset
+    answer = client.post(b"{}", content_type=JSON_TYPE)
+    assert client.why(answer) is server.found
+    server.found = None
+    answer = client.post(b"{}", content_type=JSON_TYPE)
+    assert client.why(answer) is None
+    assert client.trouble is None
+
+
+def test_a_server_that_closes_the_connection_and_lives_is_told_from_one_that_died(server, client):
+    """There is no death to blame."""
+    server.behave = reset
+    found = client.why(client.post(b"{}", content_type=JSON_TYPE))
+    assert (found.kind, found.log) == (FailureKind.CONNECTION_LOST, "last words")
+
+
+def test_a_hang_is_told_with_the_place(server, client):
+    """Where the model's own code stands."""
+    server.behave = lambda handler: reply(handler, 504, b"{}")
+    found = client.why(client.post(b"{}", content_type=JSON_TYPE))
+    assert found.kind is FailureKind.HANG_AT_PREDICT
+    assert found.message == "a prediction hangs at /model/m.py:7 in predict"
+
+
+def test_an_error_status_is_the_servers_and_a_400_is_not(server, client):
+    """MLflow answers 400 for what the model raises: there the answer says it all, unless a worker was killed."""
+    server.behave = lambda handler: reply(handler, 500, b"{}")
+    assert client.why(client.post(b"{}", content_type=JSON_TYPE)).kind is FailureKind.ERROR_STATUS
+    server.behave = lambda handler: reply(handler, 400, b"{}")
+    assert client.why(client.post(b"{}", content_type=JSON_TYPE)) is None
+    server.found = ServerFailure(kind=FailureKind.OOM_WORKER, message="a worker", log="")
+    assert client.why(client.post(b"{}", content_type=JSON_TYPE)) is server.found
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
@@ -269,7 +352,7 @@ def test_a_server_that_does_not_come_back_is_an_error_each_time(server, client):
     """The client does not pretend that it is there."""
     server.behave = reset
     client.post(b"{}", content_type=JSON_TYPE)
-    server.restart_problem = ServerError("gone", kind="exited")
+    server.restart_problem = ServerError("gone", kind=FailureKind.EXITED)
     for _ in range(2):
         with pytest.raises(ServerError, match="gone"):
             client.post(b"{}", content_type=JSON_TYPE)

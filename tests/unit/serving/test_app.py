@@ -137,3 +137,35 @@ def test_mlflows_own_app_is_served_as_it_is():
     app = wrap(scoring_server.init(Model()))
     status, body = ask(app, "/invocations", b'{"inputs": [1, 2]}')
     assert (status, json.loads(body)) == (200, {"predictions": [2, 3]})
+
+
+def test_what_is_counted_is_where_predictions_are_asked_for():
+    """MLServer answers elsewhere than MLflow."""
+    app = wrap(App(), path="/v2/models/model/infer")
+    ask(app, "/v2/models/model/infer", b"x")
+    ask(app, "/invocations", b"x")
+    assert counts(app)['mlgate_requests_total{status="2xx"}'] == 1
+
+
+def raising(*sent):
+    """An app that sends messages and then raises."""
+
+    class Raising:
+        async def __call__(self, scope, receive, send):
+            for message in sent:
+                await send(message)
+            raise RuntimeError("boom")
+
+    return wrap(Raising())
+
+
+def test_what_raises_after_its_whole_answer_keeps_the_connection(caplog):
+    """Starlette answers 500 and raises; uvicorn would close the connection under the next request."""
+    start = {"type": "http.response.start", "status": 500, "headers": []}
+    app = raising(start, {"type": "http.response.body", "body": b"no"})
+    assert ask(app, "/invocations") == (500, b"no")
+    assert counts(app)['mlgate_requests_total{status="5xx"}'] == 1
+    assert "RuntimeError: boom" in caplog.text
+    for sent in ([], [start], [start, {"type": "http.response.body", "body": b"n", "more_body": True}]):
+        with pytest.raises(RuntimeError, match="boom"):
+            ask(raising(*sent), "/invocations")
