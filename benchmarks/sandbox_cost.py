@@ -7,8 +7,8 @@ connection each. Goal: the p50 is at most 5 % or 0.3 ms above the plain port's.
 import argparse
 import http.client
 import json
-import socket
 import signal
+import socket
 import sys
 import tempfile
 import time
