@@ -1,9 +1,7 @@
 """The way in: a forwarder container with a published port, before a server that has no network.
 
-By default it leads to the unix socket `SOCKET` in a volume that the server mounts (`volumes()`). A server that can only listen
-on TCP is reached by `Front(…, target="tcp:HOST:PORT", network=NAME)`: the forwarder is then connected to that network as well,
-besides the bridge on which its port is published. `python` names the interpreter where *image* is not one of ours.
-The program (`forwarder_command`) also goes the other way, `unix:` to `tcp:`, for a container that joins a server's own network.
+It leads to the unix socket `SOCKET` in a volume that the server mounts (`volumes()`). The program (`forwarder_command`) also goes
+the other way, `unix:` to `tcp:`, for a container that joins the namespace of a server which can only listen on TCP.
 """
 
 import secrets
@@ -33,7 +31,7 @@ TIMEOUT_S = 20.0
 # A port that is not ours refuses at once, or is filtered and never answers.
 CONNECT_TIMEOUT_S = 5.0
 # Its inodes are bounded too: an empty file is kernel memory, which outlives the server's container here.
-_VOLUME = f"uid={USER},gid={USER},mode=0700,size=1m,nr_inodes=64,noexec,nosuid,nodev"
+_VOLUME = f"uid={USER},gid={USER},mode=0700,nr_inodes=64,noexec,nosuid,nodev"
 MEMORY = 64 * 2**20
 PIDS = 16
 
@@ -45,8 +43,6 @@ class Front:
         engine: Where.
         image: Image with a Python.
         session: Labels of everything it makes.
-        target: Where it leads, as the forwarder writes addresses.
-        network: Network of the target besides the bridge; only for a TCP target.
         python: The interpreter in *image*.
 
     Attributes:
@@ -60,8 +56,6 @@ class Front:
         image: str,
         session: SessionTag,
         *,
-        target: str = f"unix:{SOCKET}",
-        network: str | None = None,
         python: str = PYTHON,
     ) -> None:
         self.host = "127.0.0.1"
@@ -69,8 +63,6 @@ class Front:
         self._engine = engine
         self._image = image
         self._session = session
-        self._target = target
-        self._network = network
         self._python = python
         self._volume: Any = None
         self._container: Container | None = None
@@ -97,15 +89,14 @@ class Front:
             EngineError: The engine is at fault, or no port that it publishes is reached from here.
         """
         with engine_errors("the way to the server can not be opened"):
-            if self._target.startswith("unix:"):
-                # Podman (4.3) takes a size for a project quota of the disk, also on a tmpfs. There the server's own memory
-                # limit is the bound: the kernel charges these pages to who writes them.
-                size = "" if self._engine.facts.name == "podman" else ",size=1m"
-                self._volume = self._engine.client.volumes.create(
-                    driver="local",
-                    driver_opts={"type": "tmpfs", "device": "tmpfs", "o": f"uid={USER},gid={USER},mode=0700{size}"},
-                    labels=self._session.labels(),
-                )
+            # Podman (4.3) takes a size for a project quota of the disk, also on a tmpfs. There the server's own memory
+            # limit is the bound: the kernel charges these pages to who writes them.
+            size = "" if self._engine.facts.name == "podman" else ",size=1m"
+            self._volume = self._engine.client.volumes.create(
+                driver="local",
+                driver_opts={"type": "tmpfs", "device": "tmpfs", "o": f"{_VOLUME}{size}"},
+                labels=self._session.labels(),
+            )
             _ = self._engine.clock  # asked now, and not while a cold start is being measured
             ways = self._engine.ways
             for way in ways:
@@ -134,8 +125,6 @@ class Front:
         if token:
             _tell(container, token)
         _await_word(container, b"forwarding", TIMEOUT_S)
-        if self._network is not None:
-            self._engine.client.networks.get(self._network).connect(container)
         container.reload()
         bound = container.ports.get(f"{PORT}/tcp") or []
         if not bound:
@@ -155,7 +144,7 @@ class Front:
         demand = ["--demand-token"] if way.guarded else []
         options |= {
             "entrypoint": forwarder_command(self._python),
-            "command": [f"tcp:0.0.0.0:{PORT}", self._target, *demand],
+            "command": [f"tcp:0.0.0.0:{PORT}", f"unix:{SOCKET}", *demand],
             "network": "bridge",
             "ports": {f"{PORT}/tcp": (way.interface,)},
             "volumes": self.volumes(),
