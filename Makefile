@@ -52,6 +52,10 @@ wheel: venv ## Install the built wheel in an empty environment and collect the s
 bench: setup ## Print the numbers of the README
 	.venv/bin/python benchmarks/idle_tax.py
 	.venv/bin/python benchmarks/gate_run.py
+	.venv/bin/python benchmarks/env_ready.py
+	.venv/bin/python benchmarks/cold_start.py
+	.venv/bin/python benchmarks/sandbox_cost.py
+	.venv/bin/python benchmarks/kill_clean.py
 
 format: venv
 	.venv/bin/ruff check --fix .

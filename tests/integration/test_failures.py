@@ -102,7 +102,7 @@ def work():
 def test_a_worker_killed_for_memory_while_the_server_waits_for_it(start):
     """The engine says that all is well; the kernel's counter says what the load is waiting for."""
     source = f"{WORKER}\nwork()\nimport threading\nthreading.Event().wait()\nclass Model: pass"
-    found = load_problem(start, source, ready_timeout_s=12)
+    found = load_problem(start, source, ready_timeout_s=15)
     assert found.kind is FailureKind.OOM_WORKER
     assert "a process of it went over the memory limit (600 MiB)" in found.message
     assert "while the model is loaded" in found.message
@@ -118,9 +118,9 @@ def test_a_worker_killed_for_memory_and_the_server_after_it(start):
 def test_hangs_at_load(start):
     """The phase, and the line of the model that it stands at, though a lock of the library holds it."""
     source = "import threading\ndef fetch():\n    threading.Event().wait()\nfetch()\nclass Model: pass"
-    found = load_problem(start, source, ready_timeout_s=8)
+    found = load_problem(start, source, ready_timeout_s=12)
     assert found.kind is FailureKind.HANG_AT_LOAD
-    assert "not ready within 8 s: it hangs, while the model is loaded" in found.message
+    assert "not ready within 12 s: it hangs, while the model is loaded" in found.message
     assert found.message.endswith("at /model/code/mlgate_test_model.py:4 in fetch")
     assert "most recent call first" in found.log
 
@@ -128,7 +128,7 @@ def test_hangs_at_load(start):
 def test_hangs_in_its_warm_up(start, engine, image, session, code_model):
     """The logged example is what it hangs on: another phase, another word."""
     source = "import threading\nclass Model:\n    def predict(self, rows):\n        threading.Event().wait()"
-    limits = ServerLimits(memory=MEMORY, ready_timeout_s=8)
+    limits = ServerLimits(memory=MEMORY, ready_timeout_s=12)
     server = ContainerServer(engine, image, code_model(source, example={"inputs": [1]}), limits, session)
     with pytest.raises(ServerError) as caught:
         server.start()
@@ -149,7 +149,7 @@ def test_listens_but_answers_500(start):
         def predict(self, rows):
             return rows
     """
-    found = load_problem(start, source, ready_timeout_s=10)
+    found = load_problem(start, source, ready_timeout_s=12)
     assert found.kind is FailureKind.ERROR_STATUS
     assert "it listens and answers 500" in found.message
 
@@ -168,7 +168,7 @@ def test_a_port_that_never_opens(start):
         def predict(self, rows):
             return rows
     """
-    found = load_problem(start, source, ready_timeout_s=10)
+    found = load_problem(start, source, ready_timeout_s=12)
     assert found.kind is FailureKind.NO_LISTENER
     assert "nobody listens" in found.message
     assert '"mlgate_phase": "ready"' in found.log
