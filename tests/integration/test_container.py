@@ -443,7 +443,9 @@ def test_stopping_removes_everything_and_may_be_repeated(serve, sklearn_model, e
 # --- nothing outlives the run
 
 OWNER = """
-import sys, threading
+import signal, sys, threading
+# Under nohup, as CI's runners have it, it would be ignored.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 from pathlib import Path
 import tempfile
 from mlgate.images.docker import ImageBuilder

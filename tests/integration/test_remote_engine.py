@@ -404,9 +404,10 @@ def test_a_wrong_volume_that_a_server_holds_open_is_not_taken_from_it(
 def test_several_fills_at_once_all_get_the_model(place, remote_image, directory, volume, remote_session):
     """Each over a connection of its own, as runs on several machines."""
     names, errors = [], []
+    # Before the threads: to connect changes the environment for a moment.
+    engines = [place.connect() for _ in range(4)]
 
-    def fill():
-        engine = place.connect()
+    def fill(engine):
         mine = ModelVolume(engine, remote_image.reference, directory, remote_session)
         try:
             names.append(mine.open())
@@ -416,7 +417,7 @@ def test_several_fills_at_once_all_get_the_model(place, remote_image, directory,
             mine.close()
             engine.close()
 
-    threads = [threading.Thread(target=fill) for _ in range(4)]
+    threads = [threading.Thread(target=fill, args=[engine]) for engine in engines]
     for thread in threads:
         thread.start()
     for thread in threads:
