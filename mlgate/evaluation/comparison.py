@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from mlgate.evaluation.metrics import LOSSES, Scored, metric_difference, metric_interval
+from mlgate.evaluation.old_metrics import LOSSES, Scored, metric_difference, metric_interval
 from mlgate.evaluation.outputs import UnmappedOutput
 from mlgate.evaluation.rows import EvaluationData
 from mlgate.evidence import Cause, Finding, Outcome

@@ -7,7 +7,7 @@ import pytest
 from mlgate.artifacts.signature import Signature
 from mlgate.errors import MlgateError
 from mlgate.evaluation.comparison import Comparison
-from mlgate.evaluation.metrics import Scored
+from mlgate.evaluation.old_metrics import Scored
 from mlgate.evaluation.outputs import OutputMapping
 from mlgate.evaluation.rows import EvaluationData
 from mlgate.evaluation.scoring import NotScored, score_data

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlgate.evaluation.comparison import Comparison
-from mlgate.evaluation.metrics import Scored, metric_difference
+from mlgate.evaluation.old_metrics import Scored, metric_difference
 from mlgate.evaluation.outputs import OutputMapping
 from mlgate.evaluation.rows import EvaluationData
 from mlgate.evidence import Cause, Outcome

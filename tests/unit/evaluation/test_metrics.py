@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from mlgate.evaluation.metrics import LOSSES, Scored, as_labels, metric_difference, metric_interval
+from mlgate.evaluation.old_metrics import LOSSES, Scored, as_labels, metric_difference, metric_interval
 from mlgate.evaluation.outputs import OutputMapping, UnmappedOutput
 from mlgate.policy import METRICS, Accuracy
 from mlgate.statistics.interval import Interval, Undefined
