@@ -66,7 +66,6 @@ _SCORE = frozenset({Need.SCORE, Need.POSITIVE})
 _SCORES = frozenset({Need.SCORES})
 _NUMBERS = frozenset({Need.NUMBERS})
 _RANKING = frozenset({Need.SCORE, Need.GROUP})
-_SHARE = {"low": 0.0, "high": 1.0}
 
 
 def _all() -> list[MetricFacts]:
@@ -82,12 +81,12 @@ def _all() -> list[MetricFacts]:
         MetricFacts(name="roc_auc", needs=_SCORE),
         MetricFacts(name="roc_auc_ovr", needs=_SCORES),
         MetricFacts(name="average_precision", needs=_SCORE),
-        MetricFacts(name="recall_at_precision", needs=_SCORE, at=At(what="the precision that is kept", **_SHARE)),
+        MetricFacts(name="recall_at_precision", needs=_SCORE, at=At(what="the precision that is kept", low=0.0, high=1.0)),
         *(MetricFacts(name=name, needs=_NUMBERS, better=less) for name in ("rmse", "mae", "mape", "median_absolute_error")),
         MetricFacts(name="r2", needs=_NUMBERS),
-        MetricFacts(name="pinball", needs=_NUMBERS, better=less, at=At(what="the quantile that is predicted", **_SHARE)),
+        MetricFacts(name="pinball", needs=_NUMBERS, better=less, at=At(what="the quantile that is predicted", low=0.0, high=1.0)),
         MetricFacts(
-            name="quantile_coverage", needs=_NUMBERS, better=near, at=At(what="the quantile that is predicted", **_SHARE)
+            name="quantile_coverage", needs=_NUMBERS, better=near, at=At(what="the quantile that is predicted", low=0.0, high=1.0)
         ),
         MetricFacts(name="ndcg", needs=_RANKING, at=At(what="how many places count", low=1, high=10_000, whole=True, default=10)),
         MetricFacts(name="mrr", needs=_RANKING),

@@ -57,7 +57,9 @@ class Sample:
     def take(self, rows: Rows) -> "Sample":
         """Return the sample of some rows: a mask, indices, or a slice."""
         parts = ("truth", "labels", "score", "scores", "numbers", "group")
-        taken: dict[str, Any] = {name: None if (array := getattr(self, name)) is None else array[rows] for name in parts}
+        taken: dict[str, Any] = {
+            name: None if (array := getattr(self, name)) is None else array[rows] for name in parts
+        }
         return replace(self, **taken)
 
     @property
