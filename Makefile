@@ -56,6 +56,8 @@ bench: setup ## Print the numbers of the README
 	.venv/bin/python benchmarks/cold_start.py
 	.venv/bin/python benchmarks/sandbox_cost.py
 	.venv/bin/python benchmarks/kill_clean.py
+	.venv/bin/python benchmarks/paired_accuracy.py
+	.venv/bin/python benchmarks/error_rates.py
 
 format: venv
 	.venv/bin/ruff check --fix .

@@ -4,39 +4,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from mlgate.check_id import format_check_id
 from mlgate.evidence import canonical_digest
-from mlgate.quantities import format_duration, format_share, parse_duration, parse_percent, parse_rate, parse_size
+from mlgate.policy_accuracy import Accuracy
+from mlgate.policy_section import Duration, Rate, Section, Share, Size
+from mlgate.quantities import format_duration, format_share
 from mlgate.statistics.proportions import requests_needed
 
 SUITES = ("schema", "properties", "accuracy", "cold_start", "load")
 ENVIRONMENT_CHECKS = ("environment.install", "environment.load", "environment.pins")
 REJECT_CASES = ("missing_column", "word", "envelope", "malformed_json", "empty_body", "content_type")
-METRICS = ("accuracy", "f1", "roc_auc", "rmse")
 # The sections that decide what a run does. `evidence` is read fresh at gate time, so it does not change the digest.
 DIGESTED = ("requires", "own_checks", "sandbox", "runtime", "schema", "properties", "accuracy", "cold_start", "load")
 # Five repeats are the fewest of which the slowest bounds the median at 95 %: 1 - 0.5**5 = 96.9 %.
 MIN_REPEATS = 5
-
-
-def _quantity(parse: Any, example: str) -> Any:
-    return BeforeValidator(parse), WithJsonSchema({"type": "string", "examples": [example]})
-
-
-Duration = Annotated[float, *_quantity(parse_duration, "250ms")]
-Share = Annotated[float, *_quantity(parse_percent, "0.5%")]
-Rate = Annotated[float, *_quantity(parse_rate, "100/s")]
-Size = Annotated[int, *_quantity(parse_size, "1GiB")]
-
-
-class Section(BaseModel):
-    """A section of the file: unknown keys are errors, values never change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class Runtime(Section):
@@ -86,52 +71,6 @@ class Properties(Section):
     examples: int = Field(default=500, ge=20, le=1_000_000, description="rows generated per property")
     inputs: dict[str, InputRule] = Field(default_factory=dict)
     tolerance: float | None = Field(default=None, ge=0, description="default: 1e-6 for double, 1e-4 for float")
-
-
-class Metric(Section):
-    """What one metric must hold; in the metric's own unit."""
-
-    min: float | None = None
-    max: float | None = None
-    margin: float | None = Field(default=None, gt=0, description="loss allowed against the champion")
-
-    @model_validator(mode="after")
-    def _asks_something(self) -> Self:
-        if self.min is None and self.max is None and self.margin is None:
-            raise ValueError("asks nothing; give min, max or margin")
-        return self
-
-
-class Accuracy(Section):
-    """The accuracy suite."""
-
-    data: str | None = Field(default=None, description="Parquet or CSV, relative to the policy file")
-    digest: str | None = Field(default=None, pattern=r"^sha256:[0-9a-f]{64}$", description="pins the data")
-    label: str | None = None
-    key: str | None = Field(default=None, description="pairs challenger and champion; default: row number")
-    prediction: str | int | None = None
-    score: str | int | None = None
-    classes: tuple[str | int | float | bool, ...] | None = Field(default=None, strict=False)
-    positive: str | int | float | bool | None = None
-    threshold: float | None = None
-    metrics: dict[str, Metric] = Field(default_factory=dict)
-    confidence: Share = Field(default=0.95, gt=0.5, lt=1)
-
-    @model_validator(mode="after")
-    def _metrics_fit(self) -> Self:
-        for name, metric in self.metrics.items():
-            if name not in METRICS:
-                raise ValueError(f"metrics.{name} is not built yet; there are {', '.join(METRICS)}")
-            wrong = "min" if name == "rmse" else "max"
-            if getattr(metric, wrong) is not None:
-                better = "smaller" if name == "rmse" else "larger"
-                raise ValueError(f"metrics.{name}.{wrong} can not be a floor: {better} is better for {name}")
-        return self
-
-    @property
-    def decides(self) -> bool:
-        """Whether data and metrics are known."""
-        return self.data is not None and bool(self.metrics)
 
 
 class ColdStart(Section):
@@ -187,7 +126,9 @@ class EvidenceSection(Section):
 
     max_age: Duration = Field(default=7 * 86400.0, gt=0)
     signers: tuple[str, ...] = Field(default=(), max_length=0, strict=False)
-    rows: Literal["synthetic"] = "synthetic"
+    rows: Literal["synthetic", "full"] = Field(
+        default="synthetic", description="what of the evaluation data may be stored: keys and answers, or features too"
+    )
 
 
 class PolicyValues(Section):
@@ -219,7 +160,7 @@ class PolicyValues(Section):
             if name not in SUITES and not self.own_checks:
                 raise ValueError(f"requires '{name}', which is no suite ({', '.join(SUITES)}) and own_checks is empty")
         if "accuracy" in requires and not self.accuracy.decides:
-            raise ValueError("requires accuracy, which needs accuracy.data and accuracy.metrics")
+            raise ValueError("requires accuracy, which needs accuracy.metrics")
         if self.accuracy.metrics and self.accuracy.data is not None and self.accuracy.label is None:
             raise ValueError("accuracy.label is missing: name the column that holds the truth")
         return self
@@ -258,6 +199,13 @@ class Policy:
         """The user's own check files and folders, resolved."""
         return tuple(self.folder / name for name in self.values.own_checks)
 
+    @property
+    def _metric_files(self) -> tuple[Path, ...]:
+        """The user's own metrics: of each the whole package at the top, since a function calls others beside it."""
+        modules = (name.partition(":")[0] for name in self.values.accuracy.own_metrics)
+        tops = dict.fromkeys(module.partition(".")[0] for module in modules)
+        return tuple(self.folder / top if (self.folder / top).is_dir() else self.folder / f"{top}.py" for top in tops)
+
     def effective(self) -> dict[str, Any]:
         """Return every value by section, defaults filled in, as JSON."""
         document = self.values.model_dump(mode="json", by_alias=True)
@@ -266,10 +214,11 @@ class Policy:
 
     @cached_property
     def digest(self) -> str:
-        """Digest of the effective values that decide what a run does, and of the own checks' bytes."""
+        """Digest of the effective values that decide what a run does, and of the bytes of own checks and metrics."""
         effective = self.effective()
         digested: dict[str, Any] = {section: effective[section] for section in DIGESTED}
         digested["own_check_files"] = _digest_files(self.own_checks)
+        digested["metric_files"] = _digest_files(self._metric_files)
         return canonical_digest(digested)
 
     def expected_checks(self, *, champion: bool) -> dict[str, tuple[str, ...]]:
@@ -296,18 +245,21 @@ class Policy:
         return ("schema.signature", "schema.example", "schema.output", *rejects)
 
     def _accuracy_checks(self, *, champion: bool) -> tuple[str, ...]:
-        metrics = sorted(self.values.accuracy.metrics.items())
+        section = self.values.accuracy
+        metrics = sorted(section.metrics.items())
         floors = [
             format_check_id("accuracy.floor", {"metric": name})
             for name, metric in metrics
             if metric.min is not None or metric.max is not None
         ]
-        regressions = [
-            format_check_id("accuracy.regression", {"metric": name})
-            for name, metric in metrics
-            if metric.margin is not None and champion
-        ]
-        return (*floors, *regressions)
+        gaps = [format_check_id("accuracy.gap", {"column": gap.column, "metric": gap.metric}) for gap in section.gaps]
+        if not champion:
+            return (*floors, *gaps)
+        margins = [name for name, metric in metrics if metric.margin is not None]
+        regressions = [format_check_id("accuracy.regression", {"metric": name}) for name in margins]
+        # A value's own check is known from the data only. This one is always there, so that none gets lost unnoticed.
+        slices = [format_check_id("accuracy.slices", {"slice": spec.name}) for spec in section.slice_specs]
+        return (*floors, *regressions, *slices, *gaps)
 
     def _cold_start_checks(self, *, champion: bool) -> tuple[str, ...]:
         section = self.values.cold_start
@@ -329,3 +281,22 @@ def _digest_files(paths: tuple[Path, ...]) -> list[list[str]]:
         if file.is_file() and "__pycache__" not in file.parts
     )
     return [[str(file.name), canonical_digest(file.read_bytes().hex())] for file in files]
+
+
+__all__ = [
+    "DIGESTED",
+    "ENVIRONMENT_CHECKS",
+    "MIN_REPEATS",
+    "REJECT_CASES",
+    "SUITES",
+    "Accuracy",
+    "ColdStart",
+    "EvidenceSection",
+    "InputRule",
+    "Load",
+    "Policy",
+    "PolicyValues",
+    "Properties",
+    "Runtime",
+    "SchemaSection",
+]

@@ -25,8 +25,6 @@ NOT_BUILT = (
     "properties.invariant_to",
     "properties.monotonic",
     "properties.regressions",
-    "accuracy.group",
-    "accuracy.slices",
     "load.max_ratio_to_champion",
     "load.profile",
     "load.workers",
@@ -36,7 +34,6 @@ NOT_BUILT = (
 )
 NOT_BUILT_VALUES = {
     ("schema.rejects", "strict"): "basic",
-    ("evidence.rows", "full"): "synthetic",
 }
 
 _SCHEMA_HINT = "mlgate policy schema describes every key"
@@ -133,6 +130,17 @@ def _lines(node: CommentedMap, prefix: str = "") -> Iterator[tuple[str, int]]:
         yield path, place[0] + 1
         if isinstance(value, CommentedMap):
             yield from _lines(value, f"{path}.")
+        elif isinstance(value, CommentedSeq):
+            yield from _item_lines(value, f"{path}.")
+
+
+def _item_lines(node: CommentedSeq, prefix: str) -> Iterator[tuple[str, int]]:
+    """Yield the line of each item of a list, and of the keys in those that are sections."""
+    for index, item in enumerate(node):
+        place = (node.lc.data or {}).get(index, (node.lc.line,))
+        yield f"{prefix}{index}", place[0] + 1
+        if isinstance(item, CommentedMap):
+            yield from _lines(item, f"{prefix}{index}.")
 
 
 def _refuse_too_many(document: CommentedMap, name: str) -> None:
@@ -188,20 +196,18 @@ def _teach(error: ValidationError, document: Any, lines: Mapping[str, int], name
     # A rule over several keys begins its message with the one that it blames.
     message = str(first["ctx"]["error"]) if first["type"] == "value_error" else ""
     blamed = [*loc, *message.partition(" ")[0].rstrip(":,").split(".")]
-    line = next(
-        (lines[".".join(blamed[:end])] for end in range(len(blamed), 0, -1) if ".".join(blamed[:end]) in lines), 1
-    )
-    where = f"{name}:{line}"
+    known = next((end for end in range(len(blamed), 0, -1) if ".".join(blamed[:end]) in lines), 0)
+    where = f"{name}:{lines['.'.join(blamed[:known])] if known else 1}"
     match first["type"]:
         case "extra_forbidden":
-            known = _known_keys(loc[:-1])
-            close = difflib.get_close_matches(loc[-1], known, n=1, cutoff=0.4)
+            keys = _known_keys(loc[:-1])
+            close = difflib.get_close_matches(loc[-1], keys, n=1, cutoff=0.4)
             hint = f"did you mean {close[0]}? " if close else ""
-            return PolicyError(f"{where}: {key} is not a key", hint=f"{hint}keys: {', '.join(known)}")
+            return PolicyError(f"{where}: {key} is not a key", hint=f"{hint}keys: {', '.join(keys)}")
         case "too_short" if key == "requires":
             return PolicyError(f"{where}: requires is empty: nothing would be checked", hint="list at least one suite")
         case "value_error":
-            joint = "." if ".".join(blamed) in lines else ": "
+            joint = "." if known > len(loc) else ": "
             return PolicyError(f"{where}: {key}{joint if key else ''}{message}", hint=_SCHEMA_HINT)
         case _:
             given = json.dumps(first["input"], default=str, ensure_ascii=False)
@@ -229,6 +235,6 @@ def _known_keys(loc: list[str]) -> list[str]:
         if isinstance(model, type) and issubclass(model, BaseModel):
             by_alias = {info.alias or key: info.annotation for key, info in model.model_fields.items()}
             model = by_alias.get(part)
-        else:  # a mapping of names to sections: properties.inputs, accuracy.metrics
-            model = get_args(model)[-1]
+        else:  # names to sections (properties.inputs, accuracy.metrics), or a list of sections (accuracy.gaps)
+            model = next(inner for inner in reversed(get_args(model)) if inner is not ...)
     return [info.alias or key for key, info in model.model_fields.items()]

@@ -21,7 +21,7 @@ from mlgate.report.junit import render_junit
 from mlgate.report.markdown import render_markdown
 
 # evidence.json comes last: whoever sees it finds the files it belongs to beside it.
-_FILES = ("report.html", "report.md", "junit.xml", "policy.yaml", "failures", "load", "evidence.json")
+_FILES = ("report.html", "report.md", "junit.xml", "policy.yaml", "failures", "load", "accuracy", "evidence.json")
 
 
 def write_files(evidence: Evidence, folder: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import typer
 
-from mlgate.cli import demo, doctor, gate, image, init, policy, promote, report, status, test
+from mlgate.cli import accuracy, demo, doctor, gate, image, init, policy, promote, report, status, test
 from mlgate.errors import MlgateError
 
 INTERRUPTED = 130
@@ -32,6 +32,7 @@ for module in (test, gate, promote, status, report, init, doctor, demo):
     app.command(module.NAME, help=module.HELP)(module.command)
 app.add_typer(policy.app, name="policy")
 app.add_typer(image.app, name="image")
+app.add_typer(accuracy.app, name="accuracy")
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -94,3 +94,23 @@ def _all() -> list[MetricFacts]:
 
 
 METRICS: Mapping[str, MetricFacts] = {facts.name: facts for facts in _all()}
+
+
+def is_custom(name: str) -> bool:
+    """Whether a metric's name in the policy is a function of the user's: `module:function`."""
+    return ":" in name
+
+
+def better_of(*, low: float | None, high: float | None, better: Better | None = None) -> Better | None:
+    """Return which way is better for a metric of the user's own, or `None` where nothing says so.
+
+    Args:
+        low: The policy's `min`: then more is better.
+        high: The policy's `max`: then less is better.
+        better: The policy's `better`, which decides where it is given.
+    """
+    if better is not None:
+        return better
+    if (low is None) == (high is None):
+        return None
+    return Better.MORE if high is None else Better.LESS

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlgate.evaluation.outputs import LABEL_METRICS, NUMBER_METRICS, SCORE_METRICS, OutputMapping, UnmappedOutput
+from mlgate.evaluation.outputs import OutputMapping, UnmappedOutput
 from mlgate.statistics.auc import auc_interval, paired_auc_interval
 from mlgate.statistics.confusion import f1_interval, paired_f1_interval
 from mlgate.statistics.interval import Interval, Undefined
@@ -15,6 +15,10 @@ from mlgate.statistics.paired import tango_interval
 from mlgate.statistics.proportions import proportion_interval
 from mlgate.statistics.rmse import paired_rmse_interval, rmse_interval
 
+# Metrics of labels, of scores, and of numbers.
+LABEL_METRICS = frozenset({"accuracy", "f1"})
+SCORE_METRICS = frozenset({"roc_auc"})
+NUMBER_METRICS = frozenset({"rmse"})
 # Less is better for these; their differences are turned around so that more is always better.
 LOSSES = frozenset({"rmse"})
 

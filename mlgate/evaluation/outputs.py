@@ -1,23 +1,37 @@
-"""Output mapping: which part of an answer is the prediction, and which the score. Pure."""
+"""Output mapping: which part of an answer is the prediction, and which the score; one row at a time. Pure.
+
+`answer_columns` reads whole batches, and must come to what is said here.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mlgate.artifacts.signature import ColumnSchema, DataType, Schema, TensorSchema
-from mlgate.errors import PolicyError
-from mlgate.policy import Accuracy
+from mlgate.policy_accuracy import Accuracy
 from mlgate.typed_json import finite
 
-# Metrics of labels, of scores, and of numbers.
-LABEL_METRICS = frozenset({"accuracy", "f1"})
-SCORE_METRICS = frozenset({"roc_auc"})
-NUMBER_METRICS = frozenset({"rmse"})
 DEFAULT_THRESHOLD = 0.5  # two classes: the larger score wins
 
 
 class UnmappedOutput(ValueError):
-    """An answer does not hold what the policy's mapping names."""
+    """An answer does not hold what the policy's mapping names.
+
+    Attributes:
+        row: Which one of the rows; `None` where one row was asked about.
+    """
+
+    def __init__(self, message: str, *, row: int | None = None) -> None:
+        super().__init__(message)
+        self.row = row
+
+
+def label_text(value: object) -> str:
+    """Return a label as text, so that 1, "1", 1.0 and true from CSV, JSON and numpy are one label."""
+    if isinstance(value, bool):
+        return str(int(value))
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,9 +40,10 @@ class OutputMapping:
 
     Attributes:
         prediction: Output name or index of the prediction; `None` for the only one.
-        score: Output name or index of the positive class's score; `None` where there is none.
-        classes: Labels in index order, where the output is an array of scores.
-        positive: The positive class, for F1 and ROC AUC.
+        score: Output name or index of the positive class's score, or of the scores of all classes; `None` where
+            nothing names one.
+        classes: Labels in index order, where the output is an array of scores, or has a column a class.
+        positive: The positive class.
         threshold: Score from which the positive class is predicted; `None` for the larger score of an array, and for
             0.5 of a single score.
     """
@@ -53,39 +68,85 @@ class OutputMapping:
             threshold=accuracy.threshold,
         )
 
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The classes as text, as a named column spells them."""
+        return tuple(map(label_text, self.classes or ()))
+
+    @property
+    def negative(self) -> Any:
+        """The class beside the positive one.
+
+        Raises:
+            UnmappedOutput: There is not exactly one.
+        """
+        others = [label for label in self.classes or (0, 1) if label_text(label) != label_text(self.positive)]
+        if len(others) != 1:
+            raise UnmappedOutput("one score tells two classes apart, and accuracy.classes does not name two")
+        return others[0]
+
     def label_of(self, row: object) -> Any:
         """Return the predicted label of one answer row.
 
         Raises:
             UnmappedOutput: The row does not hold it.
         """
-        if self.prediction is None and self.score is not None:
-            return self._label_from_score(self.score_of(row))
-        if self.prediction is None and self.classes and isinstance(row, list):
-            if len(row) != len(self.classes):
-                raise UnmappedOutput(f"{len(row)} scores for {len(self.classes)} classes")
-            if self.threshold is not None and len(row) == 2:
-                return self._label_from_score(self.score_of(row))
-            return self.classes[max(range(len(row)), key=lambda index: _number(row[index]))]
-        value = _pick(row, self.prediction)
-        if self.classes and isinstance(value, float):
-            return self._label_from_score(value)
-        if isinstance(value, float) and not value.is_integer():
-            raise UnmappedOutput(f"{value:g} is a score and no label; accuracy.classes names the labels")
-        return value
+        if self.prediction is None:
+            part = self.scored_part(row)
+            if self.holds_scores(part):
+                return self._label_from_scores(self.scores_of(row))
+            if self.score is not None:
+                return self.label_from_score(number(part))
+        value = pick(row, self.prediction)
+        if isinstance(value, float) and self.reads_scores_as_labels:
+            return self.label_from_score(number(value))
+        return label(value)
+
+    @property
+    def reads_scores_as_labels(self) -> bool:
+        """Whether a float in the prediction is the positive class's score: of two classes, where nothing else holds one."""
+        return self.classes is not None and len(self.classes) == 2 and self.score is None
 
     def score_of(self, row: object) -> float:
-        """Return the score of the positive class in one answer row.
+        """Return the score of the positive class in one answer row, or of the row itself in a ranking.
 
         Raises:
             UnmappedOutput: The row does not hold a number there.
         """
-        place = self.score
-        if place is None and self.classes and isinstance(row, list):
-            if self.positive not in self.classes:
-                raise UnmappedOutput(f"the positive class {self.positive!r} is none of {list(self.classes)}")
-            place = self.classes.index(self.positive)
-        return _number(_pick(row, self.prediction if place is None else place))
+        if self.holds_scores(self.scored_part(row)):
+            return self.scores_of(row)[self.positive_index]
+        return number(pick(row, self.prediction if self.score is None else self.score))
+
+    @property
+    def positive_index(self) -> int:
+        """Place of the positive class among the classes.
+
+        Raises:
+            UnmappedOutput: It is none of them.
+        """
+        if label_text(self.positive) not in self.class_names:
+            raise UnmappedOutput(f"the positive class {self.positive!r} is none of {list(self.classes or ())}")
+        return self.class_names.index(label_text(self.positive))
+
+    def scores_of(self, row: object) -> list[float]:
+        """Return the score of each class in one answer row, in the order of `classes`.
+
+        Raises:
+            UnmappedOutput: The row does not hold them.
+        """
+        if not self.classes:
+            raise UnmappedOutput("scores of several classes, and accuracy.classes does not name them")
+        part = self.scored_part(row)
+        if isinstance(part, dict):
+            missing = [name for name in self.class_names if name not in part]
+            if missing:
+                raise UnmappedOutput(f"no output for class '{missing[0]}' among {sorted(map(str, part))[:20]}")
+            return [number(part[name]) for name in self.class_names]
+        if not isinstance(part, list):
+            raise UnmappedOutput(f"one value for {len(self.classes)} classes")
+        if len(part) != len(self.classes):
+            raise UnmappedOutput(f"{len(part)} scores for {len(self.classes)} classes")
+        return [number(value) for value in part]
 
     def number_of(self, row: object) -> float:
         """Return the predicted number of one answer row.
@@ -93,106 +154,54 @@ class OutputMapping:
         Raises:
             UnmappedOutput: The row does not hold a number there.
         """
-        return _number(_pick(row, self.prediction))
+        return number(pick(row, self.prediction))
 
-    def _label_from_score(self, score: float) -> Any:
-        threshold = DEFAULT_THRESHOLD if self.threshold is None else self.threshold
-        negatives = [label for label in self.classes or (0, 1) if label != self.positive]
-        return self.positive if score >= threshold else negatives[0]
+    def label_from_score(self, score: float) -> Any:
+        """Return the label that the positive class's score says."""
+        threshold, negative = DEFAULT_THRESHOLD if self.threshold is None else self.threshold, self.negative
+        return self.positive if score >= threshold else negative
+
+    def _label_from_scores(self, scores: Sequence[float]) -> Any:
+        if self.threshold is not None and len(scores) == 2:
+            return self.label_from_score(scores[self.positive_index])
+        return (self.classes or ())[max(range(len(scores)), key=scores.__getitem__)]
+
+    def scored_part(self, row: object) -> Any:
+        """Return the part of an answer row that may hold the scores of all classes.
+
+        Raises:
+            UnmappedOutput: The row lacks what the policy names.
+        """
+        if self.score is not None:
+            return pick(row, self.score)
+        if not isinstance(row, dict):
+            # Beside a prediction, an array without names has other things than scores; a column a class tells its own.
+            return row if self.prediction is None else pick(row, self.prediction)
+        only = next(iter(row.values())) if len(row) == 1 else None
+        return only if isinstance(only, (list, dict)) else row
+
+    def holds_scores(self, part: object) -> bool:
+        """Return whether *part* has a score for each class; one value in an array of its own is one output."""
+        if not self.classes:
+            return False
+        if isinstance(part, dict):
+            return all(name in part for name in self.class_names)
+        return isinstance(part, list) and len(part) != 1
 
 
-def check_mapping(accuracy: Accuracy, outputs: Schema | None) -> None:
-    """Refuse a metric whose inputs the output signature lacks, before any container starts.
+def pick(row: object, place: str | int | None) -> Any:
+    """Return the output at *place* of an answer row: a name, an index, or `None` for the only one.
+
+    One value in an array of its own is that value: a tensor of shape (-1, 1) has as many outputs as one of shape (-1).
 
     Raises:
-        PolicyError: Names the metric, what it needs and which outputs there are.
+        UnmappedOutput: There is none.
     """
-    if outputs is None:
-        return  # schema.signature fails for this; nothing can be said about the outputs here
-    _check_positive(accuracy)
-    names = _names(outputs)
-    width = _width(outputs)
-    for key in ("prediction", "score"):
-        place = getattr(accuracy, key)
-        beyond = isinstance(place, int) and width is not None and not -width <= place < width
-        if beyond or (isinstance(place, str) and place not in names):
-            raise PolicyError(
-                f"accuracy.{key}: no output {place!r}", hint=f"outputs: {', '.join(names)} ({_describe(outputs)})"
-            )
-    several = len(names) > 1
-    _check_array(accuracy, outputs, width)
-    for metric in sorted(accuracy.metrics):
-        lacks = several and accuracy.prediction is None
-        if metric in SCORE_METRICS:
-            lacks = accuracy.score is None and (several or not _can_score(outputs, accuracy))
-            if lacks:
-                raise PolicyError(
-                    f"accuracy.metrics.{metric}: needs a score, and the output is {_describe(outputs)}",
-                    hint="name the output that holds it: accuracy.score",
-                )
-        elif lacks and not (metric in LABEL_METRICS and accuracy.score is not None):
-            raise PolicyError(
-                f"accuracy.metrics.{metric}: the model has {len(names)} outputs ({', '.join(names)})",
-                hint="name the one that holds the prediction: accuracy.prediction",
-            )
+    found = _at(row, place)
+    return found[0] if isinstance(found, list) and len(found) == 1 else found
 
 
-def _check_positive(accuracy: Accuracy) -> None:
-    """Refuse classes without the positive one where it is asked for."""
-    positive, asked = OutputMapping.of(accuracy).positive, accuracy.positive is not None
-    if accuracy.classes and positive not in accuracy.classes and (asked or {"f1", "roc_auc"} & accuracy.metrics.keys()):
-        what = f"positive: {positive!r} is none of the classes" if asked else "positive is missing"
-        raise PolicyError(f"accuracy.{what}", hint=f"classes: {', '.join(map(str, accuracy.classes))}")
-
-
-def _check_array(accuracy: Accuracy, outputs: Schema, width: int | None) -> None:
-    """Refuse metrics of one output where the output is an array and nothing says how to read it."""
-    if not isinstance(outputs, TensorSchema) or len(outputs.tensors) > 1 or width == 1:
-        return
-    if accuracy.classes and width is not None and len(accuracy.classes) != width:
-        raise PolicyError(f"accuracy.classes: {len(accuracy.classes)} classes for {width} outputs")
-    for metric in sorted(accuracy.metrics.keys() - SCORE_METRICS):
-        read = metric in LABEL_METRICS and (accuracy.classes or accuracy.score is not None)
-        if accuracy.prediction is None and not read:
-            raise PolicyError(
-                f"accuracy.metrics.{metric}: the output is {_describe(outputs)}",
-                hint="say how to read it: accuracy.classes, or accuracy.prediction for one index",
-            )
-
-
-def _width(outputs: Schema) -> int | None:
-    """Return how many outputs a row has; `None` where the signature leaves it open."""
-    if isinstance(outputs, ColumnSchema):
-        return len(outputs.columns)
-    if len(outputs.tensors) > 1 or len(outputs.tensors[0].shape) == 1:
-        return len(outputs.tensors)
-    size = outputs.tensors[0].shape[1]
-    return None if size == -1 else size
-
-
-def _can_score(outputs: Schema, accuracy: Accuracy) -> bool:
-    match outputs:
-        case ColumnSchema(columns=columns):
-            return columns[0].type in {DataType.DOUBLE, DataType.FLOAT}
-        case TensorSchema(tensors=tensors):
-            array = len(tensors[0].shape) > 1 and tensors[0].shape[1] != 1
-            return tensors[0].dtype.startswith("float") and (not array or accuracy.classes is not None)
-
-
-def _names(outputs: Schema) -> list[str]:
-    parts: Sequence[Any] = outputs.columns if isinstance(outputs, ColumnSchema) else outputs.tensors
-    return [str(index) if part.name is None else str(part.name) for index, part in enumerate(parts)]
-
-
-def _describe(outputs: Schema) -> str:
-    match outputs:
-        case ColumnSchema(columns=columns):
-            return ", ".join(f"{column.name or 0}: {column.type}" for column in columns)
-        case TensorSchema(tensors=tensors):
-            return ", ".join(f"{tensor.dtype} of shape {list(tensor.shape)}" for tensor in tensors)
-
-
-def _pick(row: object, place: str | int | None) -> Any:
+def _at(row: object, place: str | int | None) -> Any:
     if isinstance(row, dict):
         if place is None and len(row) == 1:
             return next(iter(row.values()))
@@ -201,7 +210,7 @@ def _pick(row: object, place: str | int | None) -> Any:
         elif place in row:
             return row[place]
         else:
-            raise UnmappedOutput(f"no output '{place}' among {sorted(map(str, row))}")
+            raise UnmappedOutput(f"no output '{place}' among {sorted(map(str, row))[:20]}")
     if isinstance(row, list):
         if place is None and len(row) == 1:
             return row[0]
@@ -213,10 +222,36 @@ def _pick(row: object, place: str | int | None) -> Any:
     raise UnmappedOutput(f"one value, and the policy asks for output {place!r}")
 
 
-def _number(value: object) -> float:
+def number(value: object) -> float:
+    """Return *value* as a finite number.
+
+    Raises:
+        UnmappedOutput: It is none.
+    """
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise UnmappedOutput(f"{value!r} is not a number")
-    number = finite(value)
-    if number is None:
-        raise UnmappedOutput(f"{str(value)[:20]} is not a finite number")
-    return number
+        raise UnmappedOutput(f"{_short(value)} is not a number")
+    found = finite(value)
+    if found is None:
+        raise UnmappedOutput(f"{_short(value)} is not a finite number")
+    return found
+
+
+def label(value: object) -> Any:
+    """Return *value* where it can be a label: a text, a truth value or a whole number.
+
+    Raises:
+        UnmappedOutput: It is none: a score, null, an array.
+    """
+    if isinstance(value, float) and not value.is_integer():
+        raise UnmappedOutput(f"{value:g} is a score and no label; accuracy.classes names the labels")
+    if value is None or isinstance(value, (list, dict)):
+        raise UnmappedOutput(f"{_short(value)} is no label")
+    return value
+
+
+def _short(value: object) -> str:
+    try:
+        text = repr(value)
+    except ValueError:  # Python does not print an integer of more than 4 300 digits
+        text = "a number of thousands of digits"
+    return text if len(text) <= 40 else f"{text[:37]}…"

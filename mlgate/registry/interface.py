@@ -44,6 +44,27 @@ class StoredEvidence:
     claimed_digest: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoggedDataset:
+    """A dataset that a run says it has read, as the registry tells it: not yet believed.
+
+    Attributes:
+        name: For people.
+        digest: MLflow's own, of a sample of the rows.
+        source_type: `local`, `s3`, `http`, `code`, ….
+        source: JSON text that says where it is.
+        profile: JSON text with `num_rows`, or empty.
+        contexts: What it was read for: `training`, `evaluation`, ….
+    """
+
+    name: str
+    digest: str
+    source_type: str
+    source: str
+    profile: str = ""
+    contexts: tuple[str, ...] = ()
+
+
 class ModelRegistry(Protocol):
     """Model versions, aliases, tags and evidence."""
 
@@ -92,6 +113,9 @@ class ModelRegistry(Protocol):
     def set_description(self, version: ModelVersion, text: str) -> None:
         """Replace the description of a registered version."""
 
+    def datasets(self, version: ModelVersion) -> Sequence[LoggedDataset]:
+        """Return the datasets that are logged on the run that made *version*; none where no run did."""
+
     def publish(self, run: GateRun) -> str:
         """Store a gate run in experiment `mlgate/<name>` and return its run id.
 
@@ -103,6 +127,15 @@ class ModelRegistry(Protocol):
         """Return the finished gate runs' `evidence.json` for a registered model, newest first.
 
         *artifact_digest* narrows the search by run tag; it is a hint for speed, and the caller compares again.
+        """
+
+    def run_file(self, run_id: str, path: str, destination: Path) -> bool:
+        """Download one file of a gate run to the file *destination*; return whether the run has it.
+
+        Args:
+            run_id: From `evidence()`.
+            path: Below `mlgate/`, as `accuracy/scores.parquet`.
+            destination: In an existing folder.
         """
 
     def run_url(self, run_id: str) -> str | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from mlgate.errors import ModelNotFound, RegistryError
 from mlgate.model_version import ModelUri, ModelVersion
 from mlgate.registry import tags as keys
-from mlgate.registry.interface import GateRun, StoredEvidence
+from mlgate.registry.interface import GateRun, LoggedDataset, StoredEvidence
 from mlgate.registry.local import copy_directory, directory_version, registered
 
 
@@ -45,6 +45,7 @@ class MemoryRegistry:
         self._aliases: dict[str, dict[str, str]] = {}
         self._logged: dict[str, ModelVersion] = {}
         self._runs: list[MemoryRun] = []
+        self._datasets: dict[str, list[LoggedDataset]] = {}
         self._ids = itertools.count(1)
         self.writes: list[str] = []
 
@@ -72,6 +73,11 @@ class MemoryRegistry:
             runs_uri = f"runs:/{version.source_run_id}/{model_name}"
             self._logged[runs_uri] = replace(logged, uri=runs_uri)
             return version
+
+    def log_dataset(self, version: ModelVersion, dataset: LoggedDataset) -> None:
+        """Note that the run which made *version* has read *dataset*."""
+        with self._lock:
+            self._datasets.setdefault(version.source_run_id or "", []).append(dataset)
 
     def runs(self) -> Sequence[MemoryRun]:
         """Return the stored gate runs, oldest first."""
@@ -144,6 +150,11 @@ class MemoryRegistry:
             self._entry(version).description = text
             self.writes.append(f"description {version.uri}")
 
+    def datasets(self, version: ModelVersion) -> Sequence[LoggedDataset]:
+        """Return the datasets that are logged on the run that made *version*."""
+        with self._lock:
+            return tuple(self._datasets.get(version.source_run_id or "", ()) if version.source_run_id else ())
+
     def publish(self, run: GateRun) -> str:
         """Store a gate run; nothing of it is visible before all of it is."""
         try:
@@ -179,6 +190,15 @@ class MemoryRegistry:
                 and keys.EVIDENCE_FILE in run.files
                 and artifact_digest in (None, run.tags.get(keys.ARTIFACT_DIGEST))
             )[:limit]
+
+    def run_file(self, run_id: str, path: str, destination: Path) -> bool:
+        """Write one file of a gate run to *destination*."""
+        with self._lock:
+            found = next((run.files.get(path) for run in self._runs if run.run_id == run_id), None)
+        if found is None:
+            return False
+        destination.write_bytes(found)
+        return True
 
     def run_url(self, run_id: str) -> str | None:  # noqa: ARG002 - no run has a page
         """Return `None`: nothing to look at."""

@@ -24,7 +24,7 @@ from mlgate.model_version import ModelUri, ModelVersion
 from mlgate.registry import mlflow_http as http
 from mlgate.registry import tags as keys
 from mlgate.registry.downloads import download
-from mlgate.registry.interface import GateRun, StoredEvidence
+from mlgate.registry.interface import GateRun, LoggedDataset, StoredEvidence
 from mlgate.registry.local import copy_directory, directory_version, local_directory, registered
 from mlgate.registry.mlflow_lookup import ABSENT, PAGE, Lookup, error_code, pages
 from mlgate.registry.urls import without_credentials
@@ -37,6 +37,7 @@ _DOWNLOADS = 8
 # Two first writers of one tag: MLflow reads, then inserts, and the database refuses the slower one.
 _LOST_RACE = "UNIQUE constraint failed", "duplicate key value", "Duplicate entry"
 _TRIES = 3
+_DATA_CONTEXT = "mlflow.data.context"
 # A probe this young is believed; an older one is repeated, so that a server that died is found out quickly.
 _PROBE_AGE_S = 15.0
 
@@ -191,6 +192,16 @@ class MlflowRegistry:
         with self._calling(f"reading {version.uri}") as client:
             return Lookup(client, self.uri).found(version.uri, lambda: client.get_model_version(name, number))
 
+    def datasets(self, version: ModelVersion) -> Sequence[LoggedDataset]:
+        """Return the datasets that are logged on the run that made *version*."""
+        run_id = version.source_run_id
+        if run_id is None:
+            return ()
+        with self._calling(f"reading the datasets of run {run_id}") as client:
+            run = Lookup(client, self.uri).found(f"run {run_id}", lambda: client.get_run(run_id), also_invalid=True)
+            inputs = run.inputs.dataset_inputs if run.inputs else ()
+            return tuple(_dataset(found) for found in inputs)
+
     def publish(self, run: GateRun) -> str:
         """Store a gate run: artifacts, then `evidence.json`, then metrics and tags, and only then "finished".
 
@@ -251,7 +262,7 @@ class MlflowRegistry:
                 source_type=run.dataset.get("source_type", "local"),
                 source=without_credentials(run.dataset.get("source", "")),
             )
-            datasets = [DatasetInput(dataset, [InputTag("mlflow.data.context", "evaluation")])]
+            datasets = [DatasetInput(dataset, [InputTag(_DATA_CONTEXT, "evaluation")])]
         if models or datasets:
             # Links for the reader; a server before MLflow 3 has no place for them.
             with suppress(Exception):
@@ -311,6 +322,16 @@ class MlflowRegistry:
                 claimed_digest=run.data.tags.get(keys.EVIDENCE),
             )
 
+    def run_file(self, run_id: str, path: str, destination: Path) -> bool:
+        """Download one file of a gate run."""
+        with self._calling(f"reading {path} of run {run_id}") as client:
+            store, name = self._artifacts(str(client.get_run(run_id).info.artifact_uri)), f"{keys.FOLDER}/{path}"
+            below = name.rpartition("/")[0]
+            if not any(entry.path == name for entry in store.list_artifacts(below)):
+                return False
+            store._download_file(name, str(destination))  # noqa: SLF001 - as in _stored
+            return True
+
     def run_url(self, run_id: str) -> str | None:
         """Return the page of a run in MLflow's UI; `None` where nothing serves one."""
         if not self._tracking_uri.startswith(("http://", "https://")):
@@ -342,6 +363,18 @@ class MlflowRegistry:
                 "writing aliases": unknown,
                 "writing runs": unknown,
             }
+
+
+def _dataset(found: Any) -> LoggedDataset:
+    dataset = found.dataset
+    return LoggedDataset(
+        name=str(dataset.name),
+        digest=str(dataset.digest),
+        source_type=str(dataset.source_type),
+        source=str(dataset.source),
+        profile=str(dataset.profile or ""),
+        contexts=tuple(str(tag.value) for tag in found.tags if tag.key == _DATA_CONTEXT),
+    )
 
 
 def _answers(call: Any) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from mlgate.evidence import Outcome
-from mlgate.quantities import format_duration
+from mlgate.quantities import format_duration, format_number
 from mlgate.report.measurements import Comparison, Latency, Limit, Repeats
 
 # Room for half a label at either edge, in per cent.
@@ -40,9 +40,14 @@ class Mark:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForestRow:
-    """The interval of one difference; a bound that is unknown or beyond the edge is drawn as an arrow."""
+    """The interval of one difference; a bound that is unknown or beyond the edge is drawn as an arrow.
+
+    An *empty* one has no bound at all: nothing is drawn but its name.
+    """
 
     label: str
+    n: str
+    empty: bool
     outcome: Outcome
     y: int
     lower: float
@@ -106,13 +111,22 @@ class Dots:
     ticks: tuple[Mark, ...]
 
 
-def forest(comparisons: Sequence[Comparison]) -> Forest | None:
-    """Lay out the differences that have a margin and at least one bound; `None` where there are none."""
+def forest(
+    comparisons: Sequence[Comparison], *, beside: Sequence[Comparison] = (), most: int = MAX_ROWS
+) -> Forest | None:
+    """Lay out the differences that have a margin; `None` where not one of them has a bound.
+
+    Args:
+        comparisons: A row each, from the top.
+        beside: Comparisons of another chart that is to have the same scale.
+        most: Rows that are drawn.
+    """
     rows = [(item, _in_margins(item)) for item in comparisons]
-    known = [(item, scaled) for item, scaled in rows if scaled is not None][:MAX_ROWS]
-    if not known:
+    known = [(item, scaled) for item, scaled in rows if scaled is not None][:most]
+    if all(_is_empty(scaled) for _, scaled in known):
         return None
-    ends = [end for _, scaled in known for end in scaled if end is not None]
+    others = [scaled for item in beside if (scaled := _in_margins(item)) is not None]
+    ends = [end for scaled in (*(scaled for _, scaled in known), *others) for end in scaled if end is not None]
     low, high = max(-MAX_MARGINS, min(-1.6, *ends)), min(MAX_MARGINS, max(1.0, *ends))
 
     def place(value: float) -> float:
@@ -123,6 +137,8 @@ def forest(comparisons: Sequence[Comparison]) -> Forest | None:
         laid.append(
             ForestRow(
                 label=item.label,
+                n="" if item.check.finding.n is None else f"n = {format_number(item.check.finding.n)}",
+                empty=lower is None and upper is None,
                 outcome=item.check.outcome,
                 y=MARK + 6 + index * ROW,
                 lower=place(low if lower is None else lower),
@@ -209,11 +225,13 @@ def dots(rows: Sequence[Repeats]) -> Dots | None:
 def _in_margins(item: Comparison) -> tuple[float | None, float | None, float | None] | None:
     if item.margin is None or item.margin <= 0:
         return None
-    if item.difference.lower is None and item.difference.upper is None:
-        return None
     value, lower, upper = item.difference.value, item.difference.lower, item.difference.upper
     scaled = [None if end is None else end / item.margin for end in (value, lower, upper)]
     return scaled[0], scaled[1], scaled[2]
+
+
+def _is_empty(scaled: tuple[float | None, float | None, float | None]) -> bool:
+    return scaled[1] is None and scaled[2] is None
 
 
 def _across(value: float, low: float, high: float) -> float:

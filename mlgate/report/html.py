@@ -7,9 +7,10 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from mlgate.evidence import Evidence
-from mlgate.report import charts, cold_start, words
+from mlgate.report import accuracy, accuracy_charts, charts, cold_start, words
+from mlgate.report.accuracy_words import conclusions
 from mlgate.report.facts import fact_groups
-from mlgate.report.measurements import comparisons, latency, repeats
+from mlgate.report.measurements import arranged, comparisons, latency, repeats
 from mlgate.report.text import one_line
 from mlgate.report.view import (
     Caps,
@@ -28,6 +29,8 @@ from mlgate.report.view import tally as tally_of
 MAX_BYTES = 500_000
 # A sentence of the first screen, in characters; the whole text stands with its check.
 FIRST_SCREEN = 300
+# Slices that passed, drawn: the numbers of all of them stand with the checks.
+MAX_FOLDED = 24
 # From everything to what is bounded whatever the evidence holds: a character takes at most five bytes of HTML.
 LEVELS = (
     Caps(text=1500, block=6000, cards=300, rows=2000, listing=400, policy=40_000),
@@ -74,7 +77,8 @@ def _unbroken(text: str) -> str:
 
 
 def _context(evidence: Evidence, digest: str, caps: Caps) -> dict[str, Any]:
-    compared = comparisons(evidence)[: caps.listing]
+    compared, folded = arranged(comparisons(evidence))
+    shown = compared[: min(caps.listing, charts.MAX_ROWS)]
     load = latency(evidence)
     started = cold_start.sides(evidence)
     groups = check_groups(evidence, caps)
@@ -95,8 +99,13 @@ def _context(evidence: Evidence, digest: str, caps: Caps) -> dict[str, Any]:
         "suites": suite_views(evidence, caps),
         "against": [group for group in groups if not group.passed],
         "passed": [group for group in groups if group.passed],
-        "comparisons": [comparison_view(item, caps) for item in compared],
-        "forest": charts.forest(compared),
+        "conclusions": [one_line(sentence, caps.text) for sentence in conclusions(evidence)],
+        "comparisons": [comparison_view(item, caps) for item in shown],
+        "forest": charts.forest(shown, beside=folded),
+        "more_compared": len(compared) - len(shown),
+        "folded": len(folded),
+        "folded_forest": charts.forest(folded, beside=shown, most=MAX_FOLDED),
+        "accuracy": _accuracy(evidence, caps),
         "histogram": charts.histogram(load) if load else None,
         "percentiles": _percentile_table(load.percentiles) if load else None,
         "dots": charts.dots(repeats(evidence)),
@@ -109,6 +118,20 @@ def _context(evidence: Evidence, digest: str, caps: Caps) -> dict[str, Any]:
         "digest": digest,
         "mlgate": one_line(evidence.tool.mlgate, 40),
     }
+
+
+def _accuracy(evidence: Evidence, caps: Caps) -> dict[str, Any] | None:
+    tables = accuracy.tables(evidence)
+    found = {
+        "gaps": accuracy.gaps(evidence),
+        "confusion": accuracy.confusion(evidence),
+        "curve": accuracy_charts.reliability(tables.get("reliability")),
+        "no_curve": accuracy.no_curve(evidence),
+        "rows": accuracy.rows_of_challenger(evidence, limit=caps.listing, text=min(caps.text, 600)),
+        "weak": accuracy.weak_slices(evidence),
+        "weak_measure": accuracy.weak_measure(evidence),
+    }
+    return found if any(found.values()) else None
 
 
 def _notices(evidence: Evidence) -> list[str]:

@@ -1,16 +1,18 @@
 """The gate report as Markdown: for MLflow's viewer, a job log or a merge request. Pure."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from mlgate.evidence import Evidence
-from mlgate.report import cold_start, words
+from mlgate.report import accuracy, accuracy_charts, cold_start, words
+from mlgate.report.accuracy_words import conclusions
 from mlgate.report.facts import fact_groups
-from mlgate.report.measurements import comparisons
+from mlgate.report.measurements import arranged, comparisons
 from mlgate.report.text import one_line
 from mlgate.report.view import (
     Caps,
     CheckView,
+    ComparisonView,
     Group,
     champion_text,
     check_groups,
@@ -97,6 +99,7 @@ def _lines(evidence: Evidence, digest: str, caps: Caps) -> Iterator[str]:
     )
     yield from _checks(check_groups(evidence, caps))
     yield from _comparisons(evidence, caps)
+    yield from _accuracy(evidence, caps)
     yield from _cold_start(evidence, caps)
     yield from _facts(evidence, digest, caps)
     yield from ("", escape(words.UNSIGNED))
@@ -111,7 +114,7 @@ def _checks(groups: list[Group]) -> Iterator[str]:
     yield "| --- | --- | --- | --- | --- | --- |"
     omitted = 0
     for group in groups:
-        for check in (*group.cards, *group.rows):
+        for check in (*group.cards, *group.rows, *group.brief):
             yield _row(check)
         omitted += group.omitted
     if omitted:
@@ -137,15 +140,66 @@ def _row(check: CheckView) -> str:
 
 
 def _comparisons(evidence: Evidence, caps: Caps) -> Iterator[str]:
-    rows = [comparison_view(item, caps) for item in comparisons(evidence)[: caps.listing]]
+    open_, folded = arranged(comparisons(evidence))
+    found = [*open_, *folded]
+    rows = [comparison_view(item, caps) for item in found[: caps.listing]]
+    told = [one_line(sentence, caps.text) for sentence in conclusions(evidence)]
+    if not rows and not told:
+        return
+    yield from ("", "## Challenger beside champion")
+    if told:
+        yield from ("", " ".join(escape(sentence, starts_line=index == 0) for index, sentence in enumerate(told)))
+    if rows:
+        heads = ("Metric", "Challenger", "Champion", "Difference", "Interval, n", "Margin")
+        yield from _table(heads, [_comparison(row) for row in rows])
+    if len(found) > len(rows):
+        yield from ("", f"… and {len(found) - len(rows)} more, in evidence.json.")
+
+
+def _comparison(row: ComparisonView) -> tuple[str, ...]:
+    basis = ", ".join(part for part in (row.interval, f"n = {row.n}" if row.n else "") if part)
+    margin = "; ".join(part for part in (row.margin, *row.power) if part)
+    return f"{row.symbol} {row.label}", row.challenger, row.champion, row.difference, basis, margin
+
+
+def _accuracy(evidence: Evidence, caps: Caps) -> Iterator[str]:
+    gaps, weak = accuracy.gaps(evidence), accuracy.weak_slices(evidence)
+    curve = accuracy_charts.reliability(accuracy.tables(evidence).get("reliability"))
+    confused = accuracy.confusion(evidence)
+    rows = accuracy.rows_of_challenger(evidence, limit=min(caps.listing, accuracy.FIRST_ROWS), text=caps.text)
+    if gaps:
+        yield from ("", "### Gaps between slices")
+        heads: tuple[str, ...] = ("Gap", "Worst", "Best", "Difference", "Limit")
+        yield from _table(
+            heads, [(f"{gap.symbol} {gap.label}", gap.worst, gap.best, gap.difference, gap.limit) for gap in gaps]
+        )
+    # A table of many classes is unreadable as text; it is on the page.
+    for table in confused.tables if confused and confused.small else ():
+        yield from ("", f"### Confusion: {table.title}")
+        counts = [(name, *(f"{cell.count} ({cell.share})" for cell in cells)) for name, cells in table.rows]
+        yield from _table(("Truth", *(confused.columns if confused else ())), counts)
+    if curve:
+        yield from ("", "### Reliability" + (f" of {escape(one_line(curve.of, 60))}" if curve.of else ""))
+        yield from _table(curve.sides, curve.rows)
+    if rows:
+        yield from ("", f"### {rows.title}", "", escape(rows.sentence))
+        heads = ("Key", "Truth", "Challenger", "Champion", *(("Features",) if rows.features else ()))
+        yield from _table(heads, [_data_row(row, features=rows.features) for row in rows.first])
+    if weak:
+        yield from ("", "### Weak slices (found on this data, not judged)")
+        heads = ("Slice", "Rows", "There", "Over all rows", "p, adjusted")
+        yield from _table(heads, [(found.name, found.n, found.value, found.overall, found.p) for found in weak])
+
+
+def _data_row(row: accuracy.Row, *, features: bool) -> tuple[str, ...]:
+    return (row.key, row.truth, row.challenger, row.champion, *((row.features,) if features else ()))
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
     if not rows:
         return
-    yield from ("", "## Challenger beside champion", "")
-    yield "| Metric | Challenger | Champion | Difference | Interval | Margin |"
-    yield "| --- | --- | --- | --- | --- | --- |"
-    for row in rows:
-        cells = (row.label, row.challenger, row.champion, row.difference, row.interval, row.margin)
-        yield f"| {' | '.join(map(escape, cells))} |"
+    yield from ("", f"| {' | '.join(map(escape, heads))} |", f"| {' | '.join('---' for _ in heads)} |")
+    yield from (f"| {' | '.join(map(escape, row))} |" for row in rows)
 
 
 def _cold_start(evidence: Evidence, caps: Caps) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """What the details of findings hold for tables and charts, read with suspicion: anything may be absent or odd. Pure."""
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -29,13 +30,18 @@ SHOWN = frozenset(
         "page_cache",
         "percentiles",
         "phases",
+        "tables",
         "timeline",
         "times_s",
+        "weak_slices",
+        "weak_slices_search",
     }
 )
 
 MAX_BINS = 200
 MAX_REPEATS = 100
+# More comparisons than this are a long scroll: those slices that passed are folded.
+MAX_OPEN = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,9 +66,50 @@ class Comparison:
     @property
     def label(self) -> str:
         """The metric, and the slice where there is one: `f1, region=EU`."""
-        params = dict(self.check.params)
-        metric = params.pop("metric", self.check.id)
-        return one_line(", ".join([metric, *(f"{key}={value}" for key, value in sorted(params.items()))]), 60)
+        return one_line(", ".join(part for part in (self.metric, self.slice) if part), 60)
+
+    @property
+    def metric(self) -> str:
+        """The metric; where a check has none, its id."""
+        return self.check.params.get("metric", self.check.id)
+
+    @property
+    def slice(self) -> str:
+        """The part of the data that it is about: `region=EU`, or `age >= 65`; empty for all rows."""
+        return params_text({key: value for key, value in self.check.params.items() if key != "metric"})
+
+    @property
+    def detectable(self) -> float | None:
+        """Smallest loss that these rows could have shown, in the metric's unit."""
+        return number(self.check.finding.details.get("minimum_detectable_loss"))
+
+    @property
+    def rows_for_margin(self) -> float | None:
+        """Rows at which the margin itself could be shown to be kept, by two models that are equally good."""
+        return number(self.check.finding.details.get("rows_needed_for_margin"))
+
+    @property
+    def rows_missing(self) -> int | None:
+        """How many more rows would decide; `None` where that is not known, or no more are needed."""
+        return rows_missing(self.check)
+
+    @property
+    def slack(self) -> float:
+        """How far inside the margin the lower bound lies, in margins; least where a bound is not known."""
+        lower, margin = self.difference.lower, self.margin
+        return -math.inf if lower is None or not margin or margin < 0 else lower / margin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """The slices of one column between which a metric differs most; a value may be unknown."""
+
+    metric: str
+    column: str
+    best: str
+    best_value: float | None
+    worst: str
+    worst_value: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +142,56 @@ class Repeats:
 
 def comparisons(evidence: Evidence) -> list[Comparison]:
     """Return every check that set the challenger beside the champion."""
-    return [found for check in evidence.checks() if (found := _comparison(check)) is not None]
+    return comparisons_of(evidence.checks())
+
+
+def comparisons_of(checks: Sequence[CheckResult]) -> list[Comparison]:
+    """Return those of *checks* that set the challenger beside the champion."""
+    return [found for check in checks if (found := _comparison(check)) is not None]
+
+
+def arranged(found: Sequence[Comparison]) -> tuple[list[Comparison], list[Comparison]]:
+    """Return the comparisons to show, and those to fold: the slices that passed, where there are many.
+
+    First those over all rows, as they were judged; then the slices, the worst first.
+    """
+    whole = [item for item in found if not item.slice]
+    slices = sorted((item for item in found if item.slice), key=_rank)
+    if len(found) <= MAX_OPEN:
+        return [*whole, *slices], []
+    open_ = [item for item in slices if item.check.outcome is not Outcome.PASSED]
+    return [*whole, *open_], [item for item in slices if item.check.outcome is Outcome.PASSED]
+
+
+def params_text(params: Any) -> str:
+    """Return params as a person writes a slice: `region=EU, plan=pro`; an expression stands for itself."""
+    if not isinstance(params, Mapping):
+        return "" if params is None else str(params)
+    return ", ".join(str(value) if key == "slice" else f"{key}={value}" for key, value in sorted(params.items()))
+
+
+def rows_missing(check: CheckResult) -> int | None:
+    """Return how many rows more than there were would decide *check*; `None` where none are known to be missing."""
+    needed, n = number(check.finding.details.get("rows_needed")), check.finding.n
+    return round(needed - n) if needed is not None and n is not None and needed > n else None
+
+
+def gap_of(check: CheckResult) -> Gap:
+    """Return which slices a gap is between."""
+    ends = {}
+    for name in ("best", "worst"):
+        end = check.finding.details.get(name)
+        held = end if isinstance(end, Mapping) else {}
+        ends[name] = (params_text(held.get("slice")), number(held.get("value")))
+    (best, best_value), (worst, worst_value) = ends["best"], ends["worst"]
+    return Gap(
+        metric=check.params.get("metric", ""),
+        column=check.params.get("column", ""),
+        best=best,
+        best_value=best_value,
+        worst=worst,
+        worst_value=worst_value,
+    )
 
 
 def latency(evidence: Evidence) -> Latency | None:
@@ -123,6 +219,10 @@ def repeats(evidence: Evidence) -> list[Repeats]:
     return found
 
 
+def _rank(item: Comparison) -> tuple[int, float]:
+    return -item.check.outcome.badness, item.slack
+
+
 def _suite(evidence: Evidence, name: str) -> Iterator[CheckResult]:
     suite = evidence.suites.get(name)
     yield from suite.checks if suite else ()
@@ -135,13 +235,16 @@ def _estimate(value: Any) -> Estimate:
 
 
 def _comparison(check: CheckResult) -> Comparison | None:
+    if check.id == "accuracy.gap":  # its sides are two slices of the challenger
+        return None
     details = check.finding.details
     parts = {name: _estimate(details.get(name)) for name in ("challenger", "champion", "difference")}
-    empty = Estimate()
-    if parts["difference"] == empty and (parts["champion"] == empty or parts["challenger"] == empty):
+    margin, empty = number(details.get("margin")), Estimate()
+    nothing = parts["difference"] == empty and empty in {parts["champion"], parts["challenger"]}
+    # A slice that was too small to be measured is named all the same.
+    if nothing and (margin is None or check.id not in {"accuracy.regression", "accuracy.slice"}):
         return None
-    margin = details.get("margin")
-    return Comparison(check=check, margin=number(margin), **parts)
+    return Comparison(check=check, margin=margin, **parts)
 
 
 def _histogram(value: Any) -> tuple[tuple[float, ...], tuple[int, ...]] | None:

@@ -10,6 +10,10 @@ from mlgate.report.measurements import SHOWN, Comparison
 from mlgate.report.text import MAX_NUMBER, as_text, clean, clean_end, one_line
 from mlgate.verdict import parse_time
 
+# Checks of one outcome beyond which those of slices take a line each.
+MAX_TABLE = 60
+# Slices that did not pass and are shown in full all the same.
+MAX_SLICE_CARDS = 10
 MINUS = "\u2212"  # the sign that is as wide as the plus
 
 
@@ -70,7 +74,7 @@ class CheckView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """Checks under one heading; *cards* in full, *rows* in a table, *omitted* not at all."""
+    """Checks under one heading; *cards* in full, *rows* in a table, *brief* in a line each, *omitted* not at all."""
 
     title: str
     passed: bool
@@ -78,6 +82,7 @@ class Group:
     total: int
     cards: tuple[CheckView, ...]
     rows: tuple[CheckView, ...]
+    brief: tuple[CheckView, ...]
     omitted: int
 
 
@@ -104,6 +109,8 @@ class ComparisonView:
     difference: str
     interval: str
     margin: str
+    power: tuple[str, ...]
+    n: str
 
 
 def in_reading_order(evidence: Evidence) -> Evidence:
@@ -135,18 +142,29 @@ def check_groups(evidence: Evidence, caps: Caps) -> list[Group]:
         count = 0 if outcome is Outcome.PASSED else min(cards, len(shown))
         cards -= count
         views = [check_view(name, check, evidence, caps) for name, check in shown]
+        brief = _brief([check for _, check in shown], len(found))
         groups.append(
             Group(
                 title=outcome.capitalize() if outcome else "For information",
                 passed=outcome is Outcome.PASSED,
                 note=words.GROUP_NOTES[outcome] if outcome else words.ADVISORY_NOTE,
                 total=len(found),
-                cards=tuple(views[:count]),
-                rows=tuple(views[count:]),
+                cards=tuple(view for index, view in enumerate(views[:count]) if index not in brief),
+                rows=tuple(view for index, view in enumerate(views) if index >= count and index not in brief),
+                brief=tuple(views[index] for index in sorted(brief)),
                 omitted=len(found) - len(shown),
             )
         )
     return groups
+
+
+def _brief(checks: Sequence[CheckResult], total: int) -> set[int]:
+    """Return the places of the slices that take a line each: their reason says it all, and hundreds bury the rest."""
+    if total <= MAX_TABLE:
+        return set()
+    slices = [index for index, check in enumerate(checks) if check.id == "accuracy.slice"]
+    passed = all(check.outcome is Outcome.PASSED for check in checks)
+    return set(slices if passed else slices[MAX_SLICE_CARDS:])
 
 
 def check_view(suite: str, check: CheckResult, evidence: Evidence, caps: Caps) -> CheckView:
@@ -208,7 +226,19 @@ def comparison_view(item: Comparison, caps: Caps) -> ComparisonView:
         difference="" if difference.value is None else signed(difference.value, unit),
         interval=bounds,
         margin=quantity(item.margin, unit),
+        power=_power(item),
+        n="" if item.check.finding.n is None else format_number(item.check.finding.n),
     )
+
+
+def _power(item: Comparison) -> tuple[str, ...]:
+    """Print what these rows could show, and how many would do."""
+    unit, rows, missing = item.check.finding.unit, item.rows_for_margin, item.rows_missing
+    told = [] if item.detectable is None else [f"shows a loss of {quantity(item.detectable, unit)}"]
+    told += [f"margin needs {format_number(rows)} rows"] if rows is not None and rows > 0 else []
+    if missing and item.check.outcome is Outcome.INCONCLUSIVE:
+        told.append(f"{format_number(missing)} more would decide")
+    return tuple(told)
 
 
 def quantity(value: float | None, unit: str) -> str:

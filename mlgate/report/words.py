@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 
 from mlgate.evidence import Cause, CheckResult, Evidence, Outcome
+from mlgate.report.accuracy_words import SUITE as ACCURACY
+from mlgate.report.accuracy_words import conclusions
 from mlgate.verdict import VerdictOutcome
 
 # What "passed" says, so that the sentence also reads right above a failure.
@@ -25,6 +27,8 @@ MEANINGS = {
     "accuracy.floor": "The model is good enough on its own, beyond chance.",
     "accuracy.regression": "The model is not worse than the champion by more than the margin, on the same rows.",
     "accuracy.slice": "The model is not worse than the champion by more than the margin on this part of the data.",
+    "accuracy.slices": "Every part of the data that the policy names was found, and judged.",
+    "accuracy.gap": "No part of the data is served much worse than another.",
     "cold_start.ready": "A fresh server is ready to take requests in time.",
     "cold_start.first_prediction": "A fresh server gives its first prediction in time.",
     "cold_start.peak_memory": "Starting up stays within the memory that production grants.",
@@ -62,6 +66,9 @@ ACTORS = {
     Cause.ENVIRONMENT: "whoever maintains the version's requirements and the machine it ran on",
     Cause.HARNESS: "whoever runs mlgate",
 }
+
+# On the first screen; all of them stand with the comparisons.
+MAX_CONCLUSIONS = 2
 
 NOT_ISOLATED = (
     "NOT ISOLATED: the model ran as a plain process on the host, not in a container. "
@@ -160,6 +167,9 @@ def _steps_against(evidence: Evidence, against: Sequence[CheckResult]) -> list[s
     advice = next((check.finding.advice for check in against if check.finding.advice), "")
     if advice:
         steps.append(f"First: {advice}")
+    suite = evidence.suites.get(ACCURACY)
+    if suite and any(check in suite.checks for check in against):
+        steps += [f"Accuracy: {' '.join(told)}"] if (told := conclusions(evidence)[:MAX_CONCLUSIONS]) else []
     if failed:
         steps.append("A fixed model is a new version: have that one tested.")
     else:

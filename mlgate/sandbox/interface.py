@@ -214,6 +214,17 @@ class Champion(Protocol):
     def signature(self) -> Signature:
         """Its own signature."""
 
+    @property
+    def artifact_digest(self) -> str:
+        """Digest of its bytes; empty where they can not be read."""
+
+    def recipe_digest(self) -> str:
+        """Find or build what it is served with, without starting it, and return the recipe's digest; empty without one.
+
+        Raises:
+            MlgateError: It can not be installed.
+        """
+
     def serving(self) -> AbstractContextManager["ScoringClient"]:
         """Serve it for the length of the block.
 

@@ -52,6 +52,25 @@ def f1_interval(
     if not truth.any():
         return Undefined(reason=f"none of {n} rows is truly {positive!r}", n=n)
     hits, rows = int((truth & prediction).sum()), int((truth | prediction).sum())
+    return f1_of_counts(hits, rows, int(truth.sum()), n, confidence)
+
+
+def f1_of_counts(hits: int, rows: int, positives: int, n: int, confidence: float) -> Interval:
+    """Estimate one model's F1 from counts.
+
+    Args:
+        hits: True positives.
+        rows: Rows that are or are called positive, > 0.
+        positives: Rows that are positive.
+        n: All rows.
+        confidence: Of each bound, in (0.5, 1).
+
+    Returns:
+        The interval in [0, 1].
+
+    Raises:
+        ValueError: The counts do not fit, or the confidence is out of range.
+    """
     return Interval(
         estimate=_f1_of_share(hits / rows),
         lower=_f1_of_share(clopper_pearson_lower(hits, rows, confidence)),
@@ -59,7 +78,7 @@ def f1_interval(
         confidence=confidence,
         method="Clopper-Pearson on the Jaccard share",
         n=n,
-        details={"positives": int(truth.sum()), "true_positives": hits},
+        details={"positives": positives, "true_positives": hits},
     )
 
 
@@ -95,11 +114,29 @@ def paired_f1_interval(
     n = truth.size
     if not truth.any():
         return Undefined(reason=f"none of {n} rows is truly {positive!r}", n=n)
-    cells = _cells(truth, new, old)
-    swapped = cells[list(_SWAPPED)]
+    return paired_f1_of_cells(_cells(truth, new, old), n, confidence, seed=seed)
+
+
+def paired_f1_of_cells(cells: Vector, n: int, confidence: float, *, seed: int) -> Interval:
+    """Estimate the challenger's minus the champion's F1 from counts.
+
+    Args:
+        cells: Rows that both, the champion only, the challenger only and neither truly call positive; then those that
+            both, the champion only and the challenger only falsely do; shape (7,). The first four are not all 0.
+        n: All rows.
+        confidence: Of each bound, in (0.5, 1).
+        seed: Same seed, same bounds.
+
+    Returns:
+        The interval in [-1, 1], with the discordant counts as details.
+
+    Raises:
+        ValueError: The confidence is out of range.
+    """
+    check_confidence(confidence)
     estimate = float(_f1_difference(cells))
     draws = _draws(cells, seed)
-    mirrored = _draws(swapped, seed)
+    mirrored = _draws(cells[list(_SWAPPED)], seed)
     return Interval(
         estimate=estimate,
         lower=min(estimate, float(np.quantile(draws, 1 - confidence))),
@@ -109,9 +146,10 @@ def paired_f1_interval(
         n=n,
         standard_error=float(draws.std()),
         details={
-            "positives": int(truth.sum()),
+            "positives": float(cells[:4].sum()),
             "b": float(cells[2] + cells[5]),
             "c": float(cells[_LOST] + cells[_ADDED_ALARM]),
+            "seed": seed,
         },
     )
 

@@ -12,7 +12,7 @@ from mlgate.statistics.interval import Interval, Undefined
 from mlgate.statistics.studentised import half_widths, mean_moments, t_critical
 
 
-def tango_statistic(b: float, c: float, n: float, difference: float) -> float:
+def tango_statistic(b: float, c: float, n: float, difference: float, *, correction: float = 0.0) -> float:
     """Give the score statistic of the hypothesis that challenger minus champion equals *difference*.
 
     Tango (1998), Stat. Med. 17:891, with the maximum likelihood estimate q of the share of losses under the hypothesis
@@ -23,6 +23,7 @@ def tango_statistic(b: float, c: float, n: float, difference: float) -> float:
         c: Rows where only the champion is right.
         n: All rows, > 0.
         difference: Hypothetical difference of the shares, in (-1, 1).
+        correction: Rows taken off the distance between data and hypothesis; not in Tango's paper.
 
     Returns:
         Positive when the data lie above the hypothesis. Infinite where the hypothesis leaves no variance.
@@ -38,24 +39,25 @@ def tango_statistic(b: float, c: float, n: float, difference: float) -> float:
     constant = -c * difference * (1 - difference)
     q = (math.sqrt(max(0.0, linear**2 - 8 * n * constant)) - linear) / (4 * n)
     variance = n * (2 * q + difference * (1 - difference))
-    distance = b - c - n * difference
+    distance = b - c - n * difference - correction
     if variance <= 0:
         return math.copysign(math.inf, distance) if distance else 0.0
     return distance / math.sqrt(variance)
 
 
-def tango_lower(b: float, c: float, n: float, confidence: float) -> float:
+def tango_lower(b: float, c: float, n: float, confidence: float, *, correction: float = 0.0) -> float:
     """Bound the difference of paired shares (challenger minus champion) from below, by Tango's score interval.
 
     Never of zero width. The score test is not exact: at its worst (no gains, few losses) a model at the margin passes a
     little more often than 1 - confidence. Enumerated in tests/unit/statistics/test_paired.py: 6.8 % at n = 268 and
-    margin 0.01, at 95 %.
+    margin 0.01, at 95 %. What gates is therefore `paired_shares.py`.
 
     Args:
         b: Rows where only the challenger is right.
         c: Rows where only the champion is right.
         n: All rows, > 0.
         confidence: Of this one bound, in (0.5, 1).
+        correction: See `tango_statistic`.
 
     Returns:
         A difference of shares in [-1, 1).
@@ -70,10 +72,14 @@ def tango_lower(b: float, c: float, n: float, confidence: float) -> float:
         raise ValueError(message)
     z = float(stats.norm.ppf(confidence))
     estimate, nearly_all = (b - c) / n, -1 + 1e-12
-    if estimate <= nearly_all or tango_statistic(b, c, n, nearly_all) <= z:
+    if estimate <= nearly_all or tango_statistic(b, c, n, nearly_all, correction=correction) <= z:
         return -1.0
     at = min(estimate, 1 - 1e-12)
-    return float(optimize.brentq(lambda difference: tango_statistic(b, c, n, difference) - z, nearly_all, at))
+    return float(
+        optimize.brentq(
+            lambda difference: tango_statistic(b, c, n, difference, correction=correction) - z, nearly_all, at
+        )
+    )
 
 
 def tango_upper(b: float, c: float, n: float, confidence: float) -> float:

@@ -4,7 +4,7 @@ Each asks pytest's `request` and no other fixture: a conftest that overrides one
 reach the value of another, which stays for the whole session.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import pytest
 from mlgate.artifacts.signature import Signature
 from mlgate.errors import MlgateError
 from mlgate.evaluation.rows import EvaluationData
-from mlgate.evidence import Finding, Outcome
+from mlgate.evidence import CheckResult, Finding, Outcome
 from mlgate.model_version import ModelVersion
 from mlgate.policy import Policy
 from mlgate.sandbox.interface import Champion, Environment, ModelServer
@@ -74,8 +74,26 @@ def mlgate_seed(request: pytest.FixtureRequest) -> int:
 
 
 @pytest.fixture(scope="session")
+def mlgate_digest(request: pytest.FixtureRequest) -> str:
+    """Digest of its artifacts."""
+    return _run(request).directory.digest
+
+
+@pytest.fixture(scope="session")
+def mlgate_checks(request: pytest.FixtureRequest) -> Mapping[str, tuple[str, ...]]:
+    """Suite to the ids of the checks that this run must record."""
+    return _run(request).expected
+
+
+@pytest.fixture(scope="session")
+def mlgate_tell(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Takes one line of progress, for checks that take minutes."""
+    return _run(request).tell
+
+
+@pytest.fixture(scope="session")
 def mlgate_output(request: pytest.FixtureRequest) -> Path:
-    """A folder for files that go with the evidence; `load/` and `failures/` are published."""
+    """A folder for files that go with the evidence; `accuracy/`, `load/` and `failures/` are published."""
     return _run(request).work
 
 
@@ -129,16 +147,24 @@ def _client(request: pytest.FixtureRequest) -> ScoringClient:
 
 
 @pytest.fixture
-def mlgate_record(request: pytest.FixtureRequest) -> Callable[[Finding], None]:
-    """Record what the check found, once. A failed or errored finding ends the test as one."""
+def mlgate_record(request: pytest.FixtureRequest) -> Callable[..., None]:
+    """Record what the check found, once. A failed or errored finding ends the test as one.
+
+    Beside the finding, `parts` takes results of checks that are known only now, such as the values of a slice.
+    """
     key = request.node.stash.get(CHECK, None)
     recorder = request.config.stash[RECORDER]
+    expected = {known for keys in _run(request).expected.values() for known in keys}
 
-    def record(finding: Finding) -> Any:
+    def record(finding: Finding, parts: Sequence[CheckResult] = ()) -> Any:
         __tracebackhide__ = True
         if key is None:
             raise pytest.UsageError("mlgate_record needs the marker mlgate_check(id, suite=…) on the test")
         recorder.record(key, finding)
+        for part in parts:
+            if part.key in expected:
+                raise pytest.UsageError(f"{part.key} is a check of its own and no part of {key}")
+            recorder.record_part(key, part)
         if finding.outcome in {Outcome.FAILED, Outcome.ERRORED, Outcome.SKIPPED}:
             check_failed(finding)
 

@@ -40,6 +40,11 @@ class Recorder:
         """Take what a check found."""
         self._entries[key].findings.append(finding)
 
+    def record_part(self, key: str, part: CheckResult) -> None:
+        """Take a check that is found only while *key* runs, and belongs to its suite; a second one of that id spoils both."""
+        entry = self._entries.setdefault(part.key, _Entry(suite=self._entries[key].suite, runs=1, called=True))
+        entry.findings.append(part.finding)
+
     def reported(self, key: str, *, outcome: str, when: str, xfail: bool, text: str, duration_s: float) -> None:
         """Take pytest's report of one phase of the check's test."""
         entry = self._entries[key]

@@ -18,8 +18,10 @@ from mlgate.artifacts.cache import fetch
 from mlgate.artifacts.directory import ModelDirectory
 from mlgate.errors import ConfigError, MlgateError, RegistryError
 from mlgate.evaluation.data import load_data
-from mlgate.evaluation.outputs import check_mapping
+from mlgate.evaluation.logged_dataset import logged_source
+from mlgate.evaluation.mapping_check import check_mapping
 from mlgate.evaluation.rows import EvaluationData
+from mlgate.evaluation.run import check_metrics
 from mlgate.evidence import (
     ChampionFacts,
     DataFacts,
@@ -49,6 +51,8 @@ if TYPE_CHECKING:
     from mlgate.scoring.client import ScoringClient
 
 CHAMPION_ALIAS = "champion"
+# Rows of the evaluation data that show what is valid: more hardly widen a range, and all of them do not fit in memory.
+KNOWN_ROWS = 10_000
 _PACKAGES = ("mlflow", "pytest", "hypothesis", "locust", "numpy", "scipy", "pandas", "docker", "testcontainers")
 # What a pipeline says of itself. Names only: no variable that could hold a token.
 _CI_VARIABLES = ("CI_PROJECT_PATH", "CI_COMMIT_SHA", "CI_COMMIT_REF_NAME", "CI_COMMIT_REF_PROTECTED", "CI_PIPELINE_ID", "CI_JOB_ID", "GITLAB_USER_LOGIN")  # fmt: skip
@@ -144,7 +148,7 @@ class GateSession:
             if name not in known:
                 raise ConfigError(f"--mlgate-suite {name}: no such suite", hint=f"suites: {', '.join(known)}")
             if name == "accuracy" and not self.policy.values.accuracy.decides:
-                raise ConfigError("--mlgate-suite accuracy: the policy has no accuracy.data and accuracy.metrics")
+                raise ConfigError("--mlgate-suite accuracy: the policy has no accuracy.metrics")
         if self.request.image is not None and self.request.sandbox != "container":
             raise ConfigError("--mlgate-image needs a container engine, and --mlgate-sandbox process uses none")
         seed = self.request.seed
@@ -183,9 +187,11 @@ class GateSession:
         if not accuracy.decides or "accuracy" not in self.suites:
             return None
         check_mapping(accuracy, self.signature.outputs)
-        data = load_data(accuracy, self.signature.inputs, folder=self.policy.folder)
+        logged = logged_source(self.registry, self.version) if accuracy.data is None else None
+        data = load_data(accuracy, self.signature.inputs, folder=self.policy.folder, logged=logged)
         if accuracy.digest is not None and accuracy.digest != data.digest:
             raise ConfigError(f"{data.source}: digest is {data.digest}, the policy pins {accuracy.digest}")
+        check_metrics(self.policy, data, model=self.directory.path)
         return data
 
     # (2) What the run is about.
@@ -244,7 +250,7 @@ class GateSession:
             Unsupported: A type that can not be generated yet.
         """
         example = example_batch(self.directory.serving_example)
-        known = [batch for batch in (example, self.data.features if self.data else None) if batch is not None]
+        known = [batch for batch in (example, self.data.head(KNOWN_ROWS) if self.data else None) if batch is not None]
         return input_space(self.signature.inputs, rules=self.policy.values.properties.inputs, known=known)
 
     @cached_property
@@ -293,8 +299,8 @@ class GateSession:
                 raise ConfigError(problem)
             return self._make(directory)
 
-        signature = directory.signature if directory else self.signature
-        return wiring.ServableChampion(signature=signature, make=make, policy=self.policy)
+        signature, digest = (directory.signature, directory.digest) if directory else (self.signature, "")
+        return wiring.ServableChampion(signature=signature, make=make, policy=self.policy, artifact_digest=digest)
 
     def _make_tested(self) -> ModelServer:
         if self.given is None:

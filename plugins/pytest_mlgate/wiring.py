@@ -204,11 +204,20 @@ class ServableChampion:
     signature: Signature
     make: Callable[[], ModelServer]
     policy: Policy
+    artifact_digest: str = ""
+    # A server that was built for its recipe's digest and not started; the next one to be served.
+    _built: list[ModelServer] = field(default_factory=list)
+
+    def recipe_digest(self) -> str:
+        """Return the recipe digest of what it is served with; see `mlgate.sandbox.interface.Champion`."""
+        if not self._built:
+            self._built.append(self.make())
+        return self._built[0].image.recipe_digest
 
     @contextmanager
     def serving(self) -> Iterator[ScoringClient]:
         """Serve it for the length of the block; see `mlgate.sandbox.interface.Champion`."""
-        server = self.make()
+        server = self._built.pop() if self._built else self.make()
         try:
             server.start()
             client = client_for(server, self.policy)

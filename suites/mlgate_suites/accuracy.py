@@ -1,16 +1,15 @@
 """Accuracy: has the challenger lost more than the margin against the champion, on the same rows?"""
 
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mlgate.artifacts.signature import Signature
-from mlgate.errors import MlgateError
-from mlgate.evaluation.comparison import Comparison
-from mlgate.evaluation.old_metrics import Scored
-from mlgate.evaluation.outputs import OutputMapping
+from mlgate.check_id import format_check_id
 from mlgate.evaluation.rows import EvaluationData
-from mlgate.evaluation.scoring import NotScored, score_data
+from mlgate.evaluation.run import AccuracyRun, NoScores, run_accuracy
 from mlgate.evidence import Cause
 from mlgate.policy import Policy
 from mlgate.sandbox.interface import Champion
@@ -19,54 +18,67 @@ from mlgate_suites.findings import errored, failed
 
 
 @pytest.fixture(scope="module")
-def comparison(
+def accuracy_run(
     mlgate_client: ScoringClient,
     mlgate_signature: Signature,
     mlgate_champion: Champion | None,
     mlgate_data: EvaluationData | None,
     mlgate_policy: Policy,
+    mlgate_checks: Mapping[str, tuple[str, ...]],
+    mlgate_digest: str,
+    mlgate_output: Path,
     mlgate_seed: int,
-) -> Comparison | str:
-    """Score the challenger and the champion on the same rows; a text says why the challenger could not be scored."""
-    if mlgate_data is None:
-        return "no evaluation data"
-    accuracy = mlgate_policy.values.accuracy
-    mapping = OutputMapping.of(accuracy)
-    try:
-        challenger = score_data(mlgate_client, mlgate_data, mlgate_signature.outputs)
-    except NotScored as error:
-        return str(error)
-    champion, problem = None, ""
-    if mlgate_champion is not None:
-        try:
-            with mlgate_champion.serving() as client:
-                champion = score_data(client, mlgate_data, mlgate_champion.signature.outputs)
-        except (NotScored, MlgateError) as error:
-            problem = str(error)
-    return Comparison(
-        accuracy=accuracy,
+    mlgate_tell: Callable[[str], None],
+) -> AccuracyRun | NoScores:
+    """Score the challenger and the champion on the same rows, once."""
+    return run_accuracy(
+        client=mlgate_client,
+        outputs=mlgate_signature.outputs,
+        champion=mlgate_champion,
         data=mlgate_data,
-        challenger=Scored(rows=challenger, mapping=mapping),
-        champion=None if champion is None else Scored(rows=champion, mapping=mapping),
-        champion_problem=problem,
+        policy=mlgate_policy,
+        checks=mlgate_checks["accuracy"],
+        challenger_digest=mlgate_digest,
+        folder=mlgate_output,
         seed=mlgate_seed,
+        tell=mlgate_tell,
     )
 
 
 @pytest.mark.mlgate_check("accuracy.floor", suite="accuracy")
-def test_floor(metric: str, comparison: Comparison | str, mlgate_record: Any) -> None:
+def test_floor(metric: str, accuracy_run: AccuracyRun | NoScores, mlgate_record: Any) -> None:
     """The confidence bound of the metric is on the right side of its floor."""
-    mlgate_record(_unscored(comparison) if isinstance(comparison, str) else comparison.floor(metric))
+    _record(accuracy_run, mlgate_record, "accuracy.floor", metric=metric)
 
 
 @pytest.mark.mlgate_check("accuracy.regression", suite="accuracy")
-def test_regression(metric: str, comparison: Comparison | str, mlgate_record: Any) -> None:
+def test_regression(metric: str, accuracy_run: AccuracyRun | NoScores, mlgate_record: Any) -> None:
     """The challenger loses at most the margin against the champion, on the same rows."""
-    mlgate_record(_unscored(comparison) if isinstance(comparison, str) else comparison.regression(metric))
+    _record(accuracy_run, mlgate_record, "accuracy.regression", metric=metric)
 
 
-def _unscored(problem: str) -> Any:
-    if problem == "no evaluation data":
-        return errored(problem, advice="accuracy.data names it")
-    advice = "every row of the evaluation data needs a valid prediction; none is dropped"
-    return failed(f"the challenger could not be scored: {problem}", cause=Cause.MODEL, advice=advice)
+@pytest.mark.mlgate_check("accuracy.slices", suite="accuracy")
+def test_slices(
+    slice: str,  # noqa: A002 - the parameter of the check's id
+    accuracy_run: AccuracyRun | NoScores,
+    mlgate_record: Any,
+) -> None:
+    """On each value of the slice that the data hold, the challenger loses at most the margin of each metric."""
+    _record(accuracy_run, mlgate_record, "accuracy.slices", slice=slice)
+
+
+@pytest.mark.mlgate_check("accuracy.gap", suite="accuracy")
+def test_gap(column: str, metric: str, accuracy_run: AccuracyRun | NoScores, mlgate_record: Any) -> None:
+    """The metric's best and worst value of the column stand no further apart than the policy allows."""
+    _record(accuracy_run, mlgate_record, "accuracy.gap", column=column, metric=metric)
+
+
+def _record(run: AccuracyRun | NoScores, record: Any, check: str, **params: str) -> None:
+    if isinstance(run, AccuracyRun):
+        finding, parts = run.judge(format_check_id(check, params))
+        record(finding, parts)
+    elif run.cause is Cause.MODEL:
+        advice = "every row of the evaluation data needs a valid prediction; none is dropped"
+        record(failed(f"the challenger could not be scored: {run.reason}", advice=advice))
+    else:
+        record(errored(run.reason, advice="accuracy.data names the evaluation data"))

@@ -44,8 +44,7 @@ def load_run(
 ) -> Measured:
     """Send one-row requests at the policy's rate for its duration; raw samples stay in `load/`."""
     section = mlgate_policy.values.load
-    rows = mlgate_data.features if mlgate_data is not None else mlgate_inputs.sample(BODIES, seed=mlgate_seed)
-    picked = rows.take(range(min(BODIES, len(rows))))
+    picked = mlgate_data.head(BODIES) if mlgate_data is not None else mlgate_inputs.sample(BODIES, seed=mlgate_seed)
     protocol = mlgate_client.protocol
     bodies = tuple(protocol.encode(picked.take([index]))[0] for index in range(len(picked)))
     mlgate_client.recover()

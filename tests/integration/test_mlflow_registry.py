@@ -255,6 +255,18 @@ class TestContract:
         world.publish(added, tmp_path / "1", evidence=None)
         assert list(world.registry.evidence(world.name)) == []
 
+    def test_one_file_of_a_run_can_be_read(self, world, tmp_path):
+        """As the scores, from which a verdict is computed again."""
+        added = world.add(world.name, world.fetched_from)
+        (tmp_path / "1" / "accuracy").mkdir(parents=True)
+        (tmp_path / "1" / "accuracy" / "scores.parquet").write_bytes(b"PAR1")
+        run_id = world.publish(added, tmp_path / "1")
+        assert world.registry.run_file(run_id, "accuracy/scores.parquet", tmp_path / "scores")
+        assert (tmp_path / "scores").read_bytes() == b"PAR1"
+        assert not world.registry.run_file(run_id, "accuracy/other.parquet", tmp_path / "other")
+        assert not world.registry.run_file(run_id, "load/a.csv", tmp_path / "other")
+        assert not (tmp_path / "other").exists()
+
     def test_a_model_that_was_never_tested_has_no_evidence(self, world):
         """Which is no error."""
         assert list(world.registry.evidence("never tested")) == []

@@ -89,7 +89,7 @@ def test_a_directory_without_a_model_is_refused_with_one_line(gated):
     ("more", "said"),
     [
         ("colour: red", "colour is not a key"),
-        ("accuracy: {slices: [region]}", "not built yet"),
+        ("rollout: {}", "not built yet"),
         ("model: other", "the policy is for model 'other', not 'churn'"),
         ("own_checks: [nowhere/]", "does not exist"),
         ("runtime: [", "not YAML"),

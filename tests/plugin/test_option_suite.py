@@ -57,4 +57,4 @@ def test_an_unknown_suite_is_refused_with_one_line(gated):
 
 def test_accuracy_without_data_is_refused_with_one_line(gated):
     """A suite that has nothing to judge by."""
-    assert "no accuracy.data" in gated.refusal(gated.run("--mlgate-suite", "accuracy"))
+    assert "no accuracy.metrics" in gated.refusal(gated.run("--mlgate-suite", "accuracy"))

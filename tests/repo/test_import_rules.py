@@ -14,7 +14,14 @@ STDLIB = sys.stdlib_module_names
 PURE = {
     "quantities", "check_id", "typed_json", "evidence", "model_version", "verdict", "gate", "errors", "policy",
     "statistics", "serving.v2_request", "scoring.payloads", "scoring.protocols", "scoring.v2", "scoring.answers", "scoring.equality", "scoring.input_space",
-    "evaluation.rows", "evaluation.metrics", "evaluation.comparison", "evaluation.outputs", "load.schedule", "load.samples",
+    "evaluation.evidence_details", "evaluation.sample", "evaluation.answer_batch", "evaluation.answer_columns", "evaluation.conformance", "evaluation.mapping_check",
+    "evaluation.rows", "evaluation.metrics", "evaluation.comparison", "evaluation.outputs",
+    "evaluation.metrics.catalogue", "evaluation.metrics.counts", "evaluation.metrics.coverage", "evaluation.metrics.losses", "evaluation.metrics.ranking", "evaluation.metrics.shares", "evaluation.metrics.squares", "evaluation.metrics.tables",
+    "evaluation.metrics.auc", "evaluation.metrics.calibration", "evaluation.metrics.curves", "evaluation.metrics.order", "evaluation.metrics.custom", "evaluation.metrics.resampled",
+    "evaluation.metric_names", "evaluation.metrics.interface", "evaluation.slice_expression", "evaluation.slice_spec", "evaluation.slices", "evaluation.gaps", "evaluation.weak_slices", "evaluation.holdout",
+    "evaluation.plan", "evaluation.judgement", "evaluation.judgement.floors", "evaluation.judgement.measure", "evaluation.judgement.regression",
+    "evaluation.judgement.sides", "evaluation.judgement.summary", "policy_accuracy", "policy_section", "evaluation.old_metrics",
+    "load.schedule", "load.samples",
     "load.judgement", "images.recipe", "images.requirements", "images.apt", "images.archive", "images.pins", "images.facts", "images.given", "images.labels", "images.reference", "registry.interface", "registry.tags",
     "cold_start", "cold_start.timeline", "cold_start.judgement", "sandbox.boot_facts", "sandbox.interface", "sandbox.limits", "sandbox.clock", "sandbox.reach", "artifacts.signature",
 }  # fmt: skip
@@ -24,7 +31,7 @@ PURE_MAY = {
     "scipy": None,
     "rfc8785": {"evidence"},  # canonical JSON is a format, not a service
     "packaging": {"images.recipe", "images.requirements", "images.pins"},  # PEP 440 and 508 are formats too
-    "pydantic": {"policy"},  # the one place where text comes in
+    "pydantic": {"policy", "policy_accuracy", "policy_section"},  # the one place where text comes in
 }
 # Each SDK has its adapters; anywhere else it would leak its types.
 SDKS = {
@@ -41,6 +48,7 @@ SDKS = {
     "locust": {"load.locustfile"},
     "gevent": {"load.locustfile"},
     "geventhttpclient": {"load.locustfile"},
+    "ray": {"evaluation.engines.ray", "evaluation.engines.ray_cluster"},
     "pytest": set(),
     "hypothesis": set(),
 }  # fmt: skip
@@ -157,6 +165,7 @@ HEAVY = (
     "scipy",
     "pyarrow",
     "pydantic",
+    "ray",
 )
 
 

@@ -78,7 +78,7 @@ def data() -> EvaluationData:
     frame, labels = holdout()
     rows = tuple([float(a), int(t), str(p)] for a, t, p in frame.itertuples(index=False))
     features = Batch(columns=tuple(frame.columns), rows=rows)
-    return EvaluationData(
+    return EvaluationData.of(
         source="holdout", digest="sha256:0", features=features, labels=tuple(labels.tolist()), keys=tuple(range(ROWS))
     )
 

@@ -30,9 +30,16 @@ class ServedChampion:
 
     server: InProcessServer
     signature: Any
+    artifact_digest: str = ""
+    recipe: str = ""
+    served: int = 0
+
+    def recipe_digest(self) -> str:
+        return self.recipe
 
     @contextmanager
     def serving(self):
+        self.served += 1
         self.server.start()
         client = ScoringClient(self.server, timeout_s=5)
         yield client
@@ -53,6 +60,9 @@ class Bench:
     example: bytes | None = None
     timeout_s: float = 5.0
     seed: int = 1234
+    digest: str = "sha256:challenger"
+    told: list[str] = field(default_factory=list)
+    parts: dict[str, Finding] = field(default_factory=dict)
     _made: dict[str, Any] = field(default_factory=dict)
 
     def findings(self, suite: str) -> dict[str, Finding]:
@@ -77,35 +87,41 @@ class Bench:
 
     def _fixture(self, module: ModuleType, name: str, record: Callable[[Finding], None]) -> Any:
         if name == "mlgate_record":
-            return record
+            return lambda finding, parts=(): (
+                record(finding),
+                self.parts.update({part.key: part.finding for part in parts}),
+            )
         if name not in self._made:
             self._made[name] = self._make(module, name, record)
         return self._made[name]
 
     def _make(self, module: ModuleType, name: str, record: Callable[[Finding], None]) -> Any:
         signature = parse_signature({"signature": self.signature.to_dict()} if self.signature is not None else {})
+        own = {
+            "mlgate_policy": self.policy,
+            "mlgate_seed": self.seed,
+            "mlgate_example": self.example,
+            "mlgate_data": self.data,
+            "mlgate_champion": self.champion,
+            "mlgate_output": self.output,
+            "mlgate_digest": self.digest,
+        }
+        if name in own:
+            return own[name]
         match name:
             case "mlgate_client":
                 return ScoringClient(self.server, timeout_s=self.timeout_s)
             case "mlgate_signature":
                 return signature
-            case "mlgate_policy":
-                return self.policy
-            case "mlgate_seed":
-                return self.seed
-            case "mlgate_example":
-                return self.example
             case "mlgate_inputs":
-                known = [self.data.features] if self.data else []
+                known = [self.data.head(len(self.data))] if self.data else []
                 return input_space(signature.inputs, rules=self.policy.values.properties.inputs, known=known)
             case "mlgate_equality":
                 return equality_for(signature.outputs, tolerance=self.policy.values.properties.tolerance)
-            case "mlgate_data":
-                return self.data
-            case "mlgate_champion":
-                return self.champion
-            case "mlgate_output":
-                return self.output
+            case "mlgate_checks":
+                return self.policy.expected_checks(champion=self.champion is not None)
+            case "mlgate_tell":
+                return self.told.append
             case _:
                 fixture = getattr(module, name).__wrapped__
                 arguments = {needed: self._fixture(module, needed, record) for needed in _names(fixture)}

@@ -1,12 +1,14 @@
 """The policy's values: what is expected, and what its digest covers."""
 
+import json
 from dataclasses import FrozenInstanceError
 
 import pytest
 from pydantic import ValidationError
 
 from mlgate.errors import PolicyError
-from mlgate.policy import ENVIRONMENT_CHECKS, METRICS, Policy, PolicyValues
+from mlgate.evaluation.metric_names import METRICS, Better
+from mlgate.policy import ENVIRONMENT_CHECKS, Policy, PolicyValues
 from mlgate.policy_file import load_policy, parse_policy
 from mlgate.statistics.proportions import requests_needed
 from tests.unit.builders import WITH_ACCURACY
@@ -24,11 +26,11 @@ def test_the_built_in_policy_is_as_the_design_says():
     assert policy.values.evidence.max_age == 7 * 86400
 
 
-def test_accuracy_is_required_as_soon_as_data_and_metrics_are_known():
-    """Neither of the two is enough alone."""
+def test_accuracy_is_required_as_soon_as_metrics_are_known():
+    """Without data of its own, the policy means those that are logged on the source run."""
     assert "accuracy" in parse_policy(WITH_ACCURACY).requires
+    assert "accuracy" in parse_policy("accuracy: {metrics: {f1: {min: 0.5}}}\n").requires
     assert "accuracy" not in parse_policy("accuracy: {data: a.csv, label: y}\n").requires
-    assert "accuracy" not in parse_policy("accuracy: {metrics: {f1: {min: 0.5}}}\n").requires
 
 
 def test_the_environment_is_expected_first_and_always():
@@ -175,13 +177,70 @@ def test_a_policy_never_changes():
         policy.text = ""
 
 
+def section(name, **metric):
+    """A policy with one metric, its parameter and group where it needs them."""
+    at = METRICS[name].at
+    given = {"at": (at.low + at.high) / 2} if at is not None and at.default is None else {}
+    return json.dumps({"accuracy": {"group": "query", "metrics": {name: {**given, **metric}}}})
+
+
 @pytest.mark.parametrize("metric", METRICS)
 def test_a_floor_is_on_the_side_that_is_better(metric):
-    """A `max` on F1 would pass the worse model."""
-    wrong, right = ("min", "max") if metric == "rmse" else ("max", "min")
-    parse_policy(f"accuracy: {{metrics: {{{metric}: {{{right}: 0.5}}}}}}\n")
-    with pytest.raises(Exception, match=f"metrics.{metric}.{wrong} can not be a floor"):
-        parse_policy(f"accuracy: {{metrics: {{{metric}: {{{wrong}: 0.5}}}}}}\n")
+    """A `max` on F1 would pass the worse model. What is best near its parameter has both sides."""
+    if METRICS[metric].better is Better.NEAR:
+        both = parse_policy(section(metric, min=0.4, max=0.6)).values.accuracy.metrics[metric]
+        assert (both.min, both.max) == (0.4, 0.6)
+        return
+    wrong, right = ("min", "max") if METRICS[metric].better is Better.LESS else ("max", "min")
+    parse_policy(section(metric, **{right: 0.5}))
+    with pytest.raises(PolicyError, match=rf"metrics\.{metric}\.{wrong} can not be a floor"):
+        parse_policy(section(metric, **{wrong: 0.5}))
+
+
+def test_slices_and_gaps_have_a_check_that_is_always_there():
+    """Their values are known from the data only: a slice that was lost on the way is missed by this name."""
+    policy = parse_policy(
+        "accuracy:\n  data: a.csv\n  label: y\n  metrics: {f1: {min: 0.5, margin: 0.1}}\n"
+        "  slices: [region, age >= 65, {column: age, bins: [18, 30]}, {cross: [region, plan]}]\n"
+        "  gaps: [{column: region, metric: recall, max: 0.1}]\n"
+    )
+    with_champion = policy.expected_checks(champion=True)["accuracy"]
+    assert with_champion == (
+        "accuracy.floor[metric=f1]",
+        "accuracy.regression[metric=f1]",
+        "accuracy.slices[slice=region]",
+        "accuracy.slices[slice=age%20%3E%3D%2065]",
+        "accuracy.slices[slice=age%20%5B18%2C%2030%5D]",
+        "accuracy.slices[slice=region%20x%20plan]",
+        "accuracy.gap[column=region,metric=recall]",
+    )
+    assert policy.expected_checks(champion=False)["accuracy"] == (with_champion[0], with_champion[-1])
+    assert policy.values.accuracy.context_columns == ("region", "age", "plan")
+
+
+def test_a_metric_of_ones_own_is_named_by_module_and_function():
+    """With the side that is better, told or by its floor."""
+    text = "accuracy: {metrics: {'my_pkg.metrics:cost': {max: 3.5}, 'm:gain': {margin: 0.1, better: more}}}\n"
+    accuracy = parse_policy(text).values.accuracy
+    assert accuracy.own_metrics == ("my_pkg.metrics:cost", "m:gain")
+    assert (
+        "accuracy.floor[metric=my_pkg.metrics%3Acost]" in parse_policy(text).expected_checks(champion=False)["accuracy"]
+    )
+
+
+def test_the_bytes_of_ones_own_metric_are_in_the_digest(tmp_path):
+    """Also of the modules beside it in its package, which it may call."""
+    (tmp_path / "mlgate.yaml").write_text(
+        "accuracy: {metrics: {'mine.metrics:cost': {max: 1}, 'single:f': {max: 1}}}\n"
+    )
+    (tmp_path / "mine").mkdir()
+    seen = set()
+    for file, text in (("mine/metrics.py", "a"), ("mine/costs.py", "b"), ("single.py", "c"), ("single.py", "d")):
+        (tmp_path / file).write_text(text)
+        seen.add(load_policy(tmp_path / "mlgate.yaml").digest)
+    assert len(seen) == 4
+    (tmp_path / "other.py").write_text("x")
+    assert load_policy(tmp_path / "mlgate.yaml").digest in seen
 
 
 @pytest.mark.parametrize("port", [0, 65536, "http"])

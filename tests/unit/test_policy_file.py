@@ -57,10 +57,36 @@ BAD = {
     "too few repeats": ("cold_start:\n  ready: 1s\n  repeats: 4\n", 3, "cold_start.repeats", "4 can not decide"),
     "all errors allowed": ("load:\n  error_rate: 100%\n", 2, "load.error_rate", "less than 1"),
     "no errors allowed": ("load:\n  error_rate: 0%\n", 2, "load.error_rate", "greater than 0"),
-    "accuracy without data": ("version: 1\nrequires: [accuracy]\n", 2, "requires", "needs accuracy.data and accuracy.metrics"),
+    "accuracy without data": ("version: 1\nrequires: [accuracy]\n", 2, "requires", "needs accuracy.metrics"),
     "accuracy without label": ("accuracy:\n  data: a.csv\n  metrics: {f1: {min: 0.5}}\n", 1, "accuracy", "label is missing"),
     "metric that asks nothing": ("accuracy:\n  metrics:\n    f1: {}\n", 3, "accuracy.metrics.f1", "asks nothing; give min, max or margin"),
-    "unknown metric": ("accuracy:\n  metrics:\n    f1: {min: 0.5}\n    auc: {min: 0.5}\n", 4, "accuracy.metrics.auc", "is not built yet; there are accuracy, f1, roc_auc, rmse"),
+    "unknown metric": ("accuracy:\n  metrics:\n    f1: {min: 0.5}\n    auc: {min: 0.5}\n", 4, "accuracy.metrics.auc", "is no metric; did you mean roc_auc? there are accuracy, balanced_accuracy,"),
+    "metric misspelt": ("accuracy:\n  metrics:\n    acuracy: {min: 0.5}\n", 3, "accuracy.metrics.acuracy", "did you mean accuracy?"),
+    "parameter missing": ("accuracy:\n  metrics:\n    pinball: {max: 0.5}\n", 3, "accuracy.metrics.pinball", "at is missing: the quantile that is predicted, from 0 to 1"),
+    "parameter out of range": ("accuracy:\n  metrics:\n    pinball:\n      max: 0.5\n      at: 2\n", 5, "accuracy.metrics.pinball.at", "2 is not the quantile that is predicted, from 0 to 1"),
+    "parameter not whole": ("accuracy:\n  group: q\n  metrics:\n    ndcg:\n      min: 0.5\n      at: 2.5\n", 6, "accuracy.metrics.ndcg.at", "a whole number from 1 to 10000"),
+    "parameter of none": ("accuracy:\n  metrics:\n    f1:\n      min: 0.5\n      at: 2\n", 5, "accuracy.metrics.f1.at", "has no parameter"),
+    "ranking without a group": ("accuracy:\n  metrics:\n    mrr: {min: 0.5}\n", 3, "accuracy.metrics.mrr", "name its column in accuracy.group"),
+    "better of a known metric": ("accuracy:\n  metrics:\n    f1: {min: 0.5, better: more}\n", 3, "accuracy.metrics.f1.better", "is for metrics of your own"),
+    "own metric without a side": ("accuracy:\n  metrics:\n    m:f: {margin: 0.5}\n", 3, "accuracy.metrics.m:f", "say whether more or less of it is better"),
+    "own metric on the wrong side": ("accuracy:\n  metrics:\n    m:f: {min: 0.5, better: less}\n", 3, "accuracy.metrics.m:f", "min can not be a floor: better is less"),
+    "own metric with a parameter": ("accuracy:\n  metrics:\n    m:f: {min: 0.5, at: 1}\n", 3, "accuracy.metrics.m:f", "put it into the function"),
+    "floor above the ceiling": ("accuracy:\n  metrics:\n    quantile_coverage: {min: 0.9, max: 0.8, at: 0.85}\n", 3, "accuracy.metrics.quantile_coverage", "min 0.9 is above max 0.8"),
+    "slice that is no condition": ("accuracy:\n  slices:\n    - region\n    - age >=\n", 4, "accuracy.slices.1", "'age >=' at character 6"),
+    "slice that calls": ("accuracy:\n  slices: ['f(x) > 3']\n", 2, "accuracy.slices.0", "at character 1: the name of a column is expected here"),
+    "slice of a number": ("accuracy:\n  slices: [5]\n", 2, "accuracy.slices.0", "5 is no slice"),
+    "bins that fall": ("accuracy:\n  slices:\n    - {column: age, bins: [65, 18]}\n", 3, "accuracy.slices.0", "bins must rise: 65, 18 do not"),
+    "slice twice": ("accuracy:\n  slices: [a, b, a]\n", 2, "accuracy.slices", "'a' stands there twice"),
+    "bins twice": ("accuracy:\n  slices: [{column: a, bins: [1]}, {column: a, bins: [2]}]\n", 2, "accuracy.slices", "write one list of edges"),
+    "slices without a margin": ("accuracy:\n  metrics: {f1: {min: 0.5}}\n  slices: [a]\n", 3, "accuracy.slices", "no metric has a margin"),
+    "unknown key of a gap": ("accuracy:\n  gaps:\n    - column: a\n      metrc: f1\n      max: 0.1\n", 3, "accuracy.gaps.0", "Field required"),
+    "further key of a gap": ("accuracy:\n  gaps:\n    - {column: a, metric: f1, max: 0.1}\n    - column: a\n      metric: recall\n      max: 0.1\n      margn: 1\n", 7, "accuracy.gaps.1.margn", "is not a key"),
+    "gap of no metric": ("accuracy:\n  gaps:\n    - {column: a, metric: auc, max: 0.1}\n", 3, "accuracy.gaps.0.metric.auc", "did you mean roc_auc?"),
+    "gap without its parameter": ("accuracy:\n  gaps:\n    - {column: a, metric: pinball, max: 0.1}\n", 3, "accuracy.gaps.0.metric", "list it under metrics with at"),
+    "gap of ones own": ("accuracy:\n  gaps:\n    - {column: a, metric: 'm:f', max: 0.1}\n", 3, "accuracy.gaps.0.metric", "list it under metrics, too"),
+    "gap twice": ("accuracy:\n  gaps:\n    - {column: a, metric: f1, max: 0.1}\n    - {column: a, metric: f1, max: 0.2}\n", 4, "accuracy.gaps.1", "a second time"),
+    "no challengers": ("accuracy:\n  max_challengers: 0\n", 2, "accuracy.max_challengers", "greater than or equal to 1"),
+    "unknown engine": ("accuracy:\n  engine: spark\n", 2, "accuracy.engine", "'local' or 'ray'"),
     "floor on the wrong side": ("accuracy:\n  metrics:\n    f1:\n      max: 1\n", 4, "accuracy.metrics.f1.max", "larger is better"),
     "input that none can meet": ("properties:\n  inputs:\n    age: {min: 3, max: 2}\n", 3, "properties.inputs.age", "min 3 is above max 2"),
     "no values": ("properties:\n  inputs:\n    plan: {values: []}\n", 3, "properties.inputs.plan", "at least one value"),
@@ -240,22 +266,25 @@ ACCURACY = INIT[INIT.index("# accuracy:") : INIT.index("cold_start:")]
 
 
 def test_the_section_that_init_comments_out_is_valid_once_it_is_commented_in():
-    """For the parser and for the schema."""
+    """For the parser and for the schema: every line of it."""
     lines = [
-        line.removeprefix("# ").replace("  # score", "  score").replace("  # positive", "  positive")
+        line.replace("# ", "", 1).replace(" # ", " ", 1) if " # " in line[:9] else line[2:]
         for line in ACCURACY.splitlines()
     ]
     text = "\n".join(lines) + "\n"
-    policy = parse_policy(text)
-    assert policy.values.accuracy.decides
-    assert policy.values.accuracy.positive == 1
+    accuracy = parse_policy(text).values.accuracy
+    assert accuracy.decides
+    assert (accuracy.positive, accuracy.group) == (1, "household")
+    assert accuracy.own_metrics == ("my_pkg.metrics:cost",)
+    assert [spec.name for spec in accuracy.slice_specs] == ["region", "age >= 65", "age [18, 30, 65]", "region x plan"]
+    assert [gap.metric for gap in accuracy.gaps] == ["recall"]
     jsonschema.validate(YAML(typ="safe").load(text), json_schema())
 
 
 @pytest.mark.parametrize(
     "document",
     [{"laod": {}}, {"load": {"p95": 250}}, {"load": {"p59": "1s"}}, {"requires": []}, {"version": 2}, {"sandbox": ["docker"]},
-     {"accuracy": {"metrics": {"f1": {"margin": 0}}}}, {"properties": {"examples": 5}}],
+     {"accuracy": {"metrics": {"f1": {"margin": 0}}}}, {"accuracy": {"slices": [{"colum": "a"}]}}, {"accuracy": {"gaps": [{"column": "a"}]}}, {"properties": {"examples": 5}}],
     ids=str,
 )  # fmt: skip
 def test_the_json_schema_refuses_what_the_parser_refuses(document):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlgate.evidence import Cause, Finding, Outcome
+from mlgate.evidence import Cause, CheckResult, Finding, Outcome
 from pytest_mlgate.recorder import Recorder
 
 KEY = "load.rate"
@@ -215,3 +215,25 @@ def test_the_outcome_is_the_worst_that_anybody_said(recorded, setup, call, teard
         assert all(found.badness >= outcome.badness for outcome in recorded)
     if "failed" in (setup, teardown):
         assert found.badness >= Outcome.ERRORED.badness
+
+
+PART = CheckResult(id="load.part", params={"of": "a"}, finding=finding(Outcome.FAILED))
+
+
+def test_a_part_that_is_found_while_a_check_runs_is_a_result_of_its_suite():
+    """As the values of a slice, which nobody knows before the data are read."""
+    recorder = Recorder()
+    recorder.collected(KEY, "load")
+    recorder.started(KEY)
+    recorder.record(KEY, finding())
+    recorder.record_part(KEY, PART)
+    report(recorder)
+    assert [check.key for check in recorder.results([])["load"].checks] == [KEY, "load.part[of=a]"]
+    assert recorder.results([])["load"].checks[1].finding == PART.finding
+
+
+def test_a_part_with_the_id_of_another_check_spoils_it():
+    """Two answers to one question are none."""
+    recorder = run(finding())
+    recorder.record_part(KEY, CheckResult(id="load.rate", params={}, finding=finding()))
+    assert settled(recorder).outcome is Outcome.ERRORED

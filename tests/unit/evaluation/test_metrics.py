@@ -10,11 +10,12 @@ from sklearn import metrics as sk
 
 from mlgate.evaluation.old_metrics import LOSSES, Scored, as_labels, metric_difference, metric_interval
 from mlgate.evaluation.outputs import OutputMapping, UnmappedOutput
-from mlgate.policy import METRICS, Accuracy
+from mlgate.policy import Accuracy
 from mlgate.statistics.interval import Interval, Undefined
 
 PLAIN = OutputMapping.of(Accuracy())
 CONFIDENCE = 0.95
+METRICS = ("accuracy", "f1", "roc_auc", "rmse")
 
 
 def scored(rows, **values):

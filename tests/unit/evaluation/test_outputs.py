@@ -4,24 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlgate.artifacts.signature import Column, ColumnSchema, DataType, Tensor, TensorSchema
-from mlgate.errors import PolicyError
-from mlgate.evaluation.outputs import OutputMapping, UnmappedOutput, check_mapping
-from mlgate.policy import Accuracy
+from mlgate.evaluation.outputs import OutputMapping, UnmappedOutput
+from mlgate.policy_accuracy import Accuracy
 
 CLASSES = {"classes": ("stay", "churn")}
 BOTH = {"prediction": "label", "score": "p"}
 
 
-def accuracy(metrics=(), **values):
-    """The policy's section."""
-    floor = {name: {"max" if name == "rmse" else "min": 0.5} for name in metrics}
-    return Accuracy.model_validate({**values, "metrics": floor})
-
-
 def mapping(**values):
     """The mapping that the section says."""
-    return OutputMapping.of(accuracy(**values))
+    return OutputMapping.of(Accuracy.model_validate(values))
 
 
 @pytest.mark.parametrize(
@@ -52,6 +44,12 @@ def mapping(**values):
         (CLASSES, 0.2, "stay"),
         ({"classes": ("a", "b", "c")}, [0.1, 0.2, 0.7], "c"),
         ({"classes": ("a", "b", "c"), "threshold": 0.9}, [0.1, 0.7, 0.2], "b"),
+        (CLASSES, {"churn": 0.8, "stay": 0.2, "id": 7}, "churn"),
+        (CLASSES, {"output": [0.7, 0.3]}, "stay"),
+        (CLASSES, {"output": [0.7]}, "churn"),
+        ({**CLASSES, "score": "p"}, {"id": 7, "p": [0.7, 0.3]}, "stay"),
+        ({"classes": (0, 1, 2)}, 2.0, 2.0),
+        ({"classes": (0, 1), "positive": 0, **BOTH}, {"label": 1.0, "p": 0.1}, 1.0),
     ],
 )
 def test_the_label_is_read_as_the_policy_says(values, row, label):
@@ -71,6 +69,9 @@ def test_the_label_is_read_as_the_policy_says(values, row, label):
         (CLASSES, [0.3, 0.7], 0.7),
         ({**CLASSES, "positive": "stay"}, [0.3, 0.7], 0.3),
         ({"classes": ("a", "b", "c"), "positive": "c"}, [0.1, 0.2, 0.7], 0.7),
+        (CLASSES, {"churn": 0.8, "stay": 0.2}, 0.8),
+        ({**CLASSES, "prediction": "y"}, {"y": "stay", "churn": 0.8, "stay": 0.2}, 0.8),
+        ({**CLASSES, "score": "p"}, {"p": {"stay": 0.2, "churn": 0.8}}, 0.8),
     ],
 )
 def test_the_score_is_the_positive_classes(values, row, score):
@@ -95,6 +96,12 @@ def test_a_number_is_the_prediction(values, row, number):
         ({"prediction": "y"}, 5, "label_of", "one value, and the policy asks for output 'y'"),
         ({"prediction": 2}, [1, 2], "label_of", "an array of 2 outputs and no index 2"),
         ({}, 0.7, "label_of", "0.7 is a score and no label"),
+        ({}, None, "label_of", "None is no label"),
+        ({"prediction": "y"}, {"y": [1, 2]}, "label_of", r"\[1, 2\] is no label"),
+        ({"score": "p", "positive": "churn"}, {"p": 0.3}, "label_of", "accuracy.classes does not name two"),
+        ({}, [0.1, 0.9], "scores_of", "accuracy.classes does not name them"),
+        (CLASSES, {"churn": 0.8}, "scores_of", "no output for class 'stay' among"),
+        (CLASSES, 0.8, "scores_of", "one value for 2 classes"),
         (CLASSES, [0.1, 0.2, 0.7], "label_of", "3 scores for 2 classes"),
         (CLASSES, ["a", "b"], "label_of", "'a' is not a number"),
         ({"score": "p"}, {"p": None}, "label_of", "None is not a number"),
@@ -112,6 +119,12 @@ def test_an_answer_without_it_is_unmapped_and_says_so(values, row, read, says):
         getattr(mapping(**values), read)(row)
 
 
+def test_the_scores_are_in_the_order_of_the_classes():
+    """By place in an array, by name in columns."""
+    assert mapping(**CLASSES).scores_of([0.3, 0.7]) == [0.3, 0.7]
+    assert mapping(**CLASSES).scores_of({"churn": 0.7, "stay": 0.3}) == [0.3, 0.7]
+
+
 rows = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
     lambda inner: (
@@ -124,93 +137,13 @@ mappings = st.sampled_from(
 )
 
 
-@given(mappings, rows, st.sampled_from(["label_of", "score_of", "number_of"]))
+@given(mappings, rows, st.sampled_from(["label_of", "score_of", "number_of", "scores_of"]))
 def test_any_answer_is_read_or_unmapped(values, row, read):
     """A model may answer anything."""
     try:
         value = getattr(mapping(**values), read)(row)
     except UnmappedOutput:
         return
+    if read == "scores_of":
+        value = max(map(abs, value))
     assert read == "label_of" or abs(value) < float("inf")
-
-
-def columns(*parts):
-    """An output schema of named columns."""
-    return ColumnSchema(tuple(Column(name, kind, True) for name, kind in parts))
-
-
-ONE = columns(("y", DataType.DOUBLE))
-LABEL = columns(("y", DataType.LONG))
-TWO = columns(("label", DataType.LONG), ("p", DataType.DOUBLE))
-UNNAMED = ColumnSchema((Column(None, DataType.DOUBLE, True),))
-
-
-def array(dtype, *shape):
-    """An output schema of one tensor."""
-    return TensorSchema((Tensor(None, dtype, shape),))
-
-
-REFUSED = [
-    (["f1"], {}, TWO, r"accuracy.metrics.f1: the model has 2 outputs \(label, p\). Hint: name the one.*accuracy.prediction"),
-    (["accuracy"], {}, TWO, "accuracy.metrics.accuracy: the model has 2 outputs"),
-    (["rmse"], {"score": "p"}, TWO, "accuracy.metrics.rmse: the model has 2 outputs"),
-    (["roc_auc"], {}, TWO, "accuracy.metrics.roc_auc: needs a score, .*Hint: .*accuracy.score"),
-    (["roc_auc"], {"prediction": "label"}, TWO, "accuracy.metrics.roc_auc: needs a score"),
-    (["roc_auc"], {}, LABEL, "needs a score, and the output is y: long"),
-    (["roc_auc"], {}, array("int64", -1), r"needs a score, and the output is int64 of shape \[-1\]"),
-    (["roc_auc"], {}, array("float64", -1, 2), "needs a score"),
-    (["f1"], {"prediction": "lable"}, TWO, r"accuracy.prediction: no output 'lable'. Hint: outputs: label, p"),
-    (["f1"], {"score": "q"}, TWO, "accuracy.score: no output 'q'"),
-    (["f1"], {"prediction": 2}, TWO, "accuracy.prediction: no output 2"),
-    (["rmse"], {"prediction": -3}, TWO, "accuracy.prediction: no output -3"),
-    (["roc_auc"], {"score": 3}, array("float64", -1, 2), "accuracy.score: no output 3"),
-    (["accuracy"], {}, array("float64", -1, 3), r"accuracy.metrics.accuracy: the output is float64 of shape \[-1, 3\]. Hint: .*accuracy.classes"),
-    (["rmse"], CLASSES, array("float64", -1, 2), "accuracy.metrics.rmse: the output is"),
-    (["accuracy"], CLASSES, array("float64", -1, 3), "accuracy.classes: 2 classes for 3 outputs"),
-    (["f1"], {"classes": ("a", "b", "c")}, array("float64", -1, 3), "accuracy.positive is missing. Hint: classes: a, b, c"),
-    (["accuracy"], {**CLASSES, "positive": "yes"}, array("float64", -1, 2), "accuracy.positive: 'yes' is none of the classes"),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("metrics", "values", "outputs", "says"), REFUSED)
-def test_a_metric_whose_inputs_the_output_lacks_is_refused_before_anything_starts(metrics, values, outputs, says):
-    """By name, with what to write."""
-    with pytest.raises(PolicyError, match=says) as caught:
-        check_mapping(accuracy(metrics, **values), outputs)
-    assert caught.value.exit_code == 2
-
-
-ACCEPTED = [
-    (["f1", "accuracy"], {}, LABEL),
-    (["rmse", "roc_auc"], {}, ONE),
-    (["rmse"], {}, UNNAMED),
-    (["f1", "roc_auc"], BOTH, TWO),
-    (["f1", "roc_auc"], {"score": "p"}, TWO),
-    (["f1", "roc_auc"], {"prediction": 0, "score": 1}, TWO),
-    (["f1", "accuracy", "roc_auc"], CLASSES, array("float64", -1, 2)),
-    (["accuracy"], {"classes": ("a", "b", "c")}, array("float64", -1, 3)),
-    (["roc_auc", "f1"], {"classes": ("a", "b", "c"), "positive": "c"}, array("float32", -1, -1)),
-    (["rmse"], {"prediction": 1}, array("float64", -1, 2)),
-    (["rmse", "roc_auc"], {}, array("float64", -1)),
-    (["rmse"], {}, array("float64", -1, 1)),
-    (["f1"], {}, array("int64", -1)),
-    (["f1", "rmse"], {}, None),
-]
-
-
-@pytest.mark.parametrize(("metrics", "values", "outputs"), ACCEPTED)
-def test_a_mapping_that_can_be_read_is_accepted(metrics, values, outputs):
-    """And a row of that shape is read without an error."""
-    section = accuracy(metrics, **values)
-    check_mapping(section, outputs)
-    match outputs:
-        case None:
-            return
-        case ColumnSchema(columns=parts):
-            row = {part.name or "0": 1 for part in parts}
-        case TensorSchema(tensors=(only,)):
-            sizes = [len(section.classes or (1, 2)) if size == -1 else size for size in only.shape[1:]]
-            row = [0.25] * sizes[0] if sizes else 1
-    read = {"f1": "label_of", "accuracy": "label_of", "rmse": "number_of", "roc_auc": "score_of"}
-    for metric in metrics:
-        getattr(OutputMapping.of(section), read[metric])(row)

@@ -22,6 +22,7 @@ from mlgate.evidence import (
     ToolFacts,
     VerdictFacts,
 )
+from tests.unit.report import accuracy_runs
 
 POLICY = """\
 version: 1
@@ -445,11 +446,29 @@ def empty():
     )
 
 
+def sliced():
+    """Return a run whose challenger loses on one slice only."""
+    return accuracy_runs.one_bad_slice(good())
+
+
+def open_slices():
+    """Return a run of many classes and many slices, with too few rows."""
+    return accuracy_runs.too_few_rows(good())
+
+
+def alike():
+    """Return a run of two models with the same answers."""
+    return accuracy_runs.alike(good())
+
+
 EXAMPLES = {
     "good": good,
     "refused": refused,
     "uninstallable": uninstallable,
     "unisolated": unisolated,
+    "sliced": sliced,
+    "open_slices": open_slices,
+    "alike": alike,
     "empty": empty,
 }
 

@@ -28,6 +28,25 @@ phases = st.dictionaries(st.sampled_from(list(PHASES)) | text, leaf, max_size=5)
 timeline = st.fixed_dictionaries(
     {"before": phases, "phases": phases, "imports": st.dictionaries(text, st.dictionaries(text, phases, max_size=2))}
 )
+table = st.lists(st.lists(st.integers(0, 9), min_size=2, max_size=3), min_size=2, max_size=2)
+bin_ = st.dictionaries(st.sampled_from(["n", "score", "share", "lower", "upper"]), st.floats(0, 1) | leaf)
+row = st.dictionaries(st.sampled_from(["key", "truth", "challenger", "champion"]), leaf)
+tables = st.fixed_dictionaries(
+    {},
+    optional={
+        "confusion": st.fixed_dictionaries(
+            {"classes": st.lists(text, min_size=2, max_size=2), "folded": leaf, "unknown": st.booleans()},
+            optional={"challenger": table | leaf, "champion": table | leaf},
+        ),
+        "reliability": st.dictionaries(
+            st.sampled_from(["of", "challenger", "champion"]), st.lists(bin_, max_size=3) | leaf
+        ),
+        "only_challenger": st.fixed_dictionaries(
+            {"count": leaf, "n": leaf, "other_way": leaf}, optional={"rows": st.lists(row | leaf, max_size=3) | leaf}
+        ),
+    },
+)
+weak = st.dictionaries(st.sampled_from(["slice", "n", "value", "overall", "p_adjusted"]), leaf)
 shaped = st.fixed_dictionaries(
     {},
     optional={
@@ -48,6 +67,17 @@ shaped = st.fixed_dictionaries(
             }
         ),
         "advisory": st.booleans(),
+        "tables": tables | leaf,
+        "weak_slices": st.lists(weak | leaf, max_size=2) | leaf,
+        "weak_slices_search": st.dictionaries(st.just("loss"), leaf) | leaf,
+        "values": st.dictionaries(text, estimate | leaf, max_size=2) | leaf,
+        "best": st.dictionaries(st.sampled_from(["slice", "value"]), leaf) | leaf,
+        "worst": st.dictionaries(st.sampled_from(["slice", "value"]), leaf) | leaf,
+        "identical": leaf,
+        "rows_needed": leaf,
+        "rows_needed_for_margin": leaf,
+        "minimum_detectable_loss": leaf,
+        "warning": leaf,
     },
 )
 details = shaped | st.dictionaries(st.sampled_from(sorted(SHOWN)) | text, anything, max_size=5)
@@ -67,8 +97,18 @@ finding = st.builds(
 )
 check = st.builds(
     CheckResult,
-    id=st.sampled_from(["accuracy.regression", "load.p95_latency", "cold_start.ready"]) | name_text,
-    params=st.dictionaries(name_text, text, max_size=2),
+    id=st.sampled_from(
+        [
+            "accuracy.regression",
+            "accuracy.slice",
+            "accuracy.slices",
+            "accuracy.gap",
+            "load.p95_latency",
+            "cold_start.ready",
+        ]
+    )
+    | name_text,
+    params=st.dictionaries(name_text | st.sampled_from(["metric", "slice"]), text, max_size=2),
     finding=finding,
 )
 suite = st.builds(SuiteResult, duration_s=st.floats(0, 1e6), checks=st.lists(check, max_size=4).map(tuple))

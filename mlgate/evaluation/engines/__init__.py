@@ -1,0 +1,1 @@
+"""Where evaluation rows are scored: `interface` says what an engine does, one file is one engine."""

@@ -1,0 +1,172 @@
+"""What runs in Ray's workers: requests go out, and their answers come back as they are. Judges nothing."""
+
+import pickle
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from mlgate.errors import EngineError, FailureKind, MlgateError
+from mlgate.evaluation.engines.interface import Replica
+from mlgate.sandbox.interface import ServerFailure
+from mlgate.scoring.answers import Answer
+from mlgate.scoring.client import ScoringClient
+from mlgate.scoring.payloads import Batch
+from mlgate.scoring.protocols import ServingProtocol
+
+# A request that was not answered for a reason that only the run's own server can tell.
+UNASKED = "unasked"
+
+
+class Servers(Protocol):
+    """Which servers a worker asks."""
+
+    def clients(self, stack: ExitStack) -> Sequence[ScoringClient]:
+        """Return one client a server; *stack* closes what was started for them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Addresses:
+    """Servers that run already, and belong to the run and not to the worker.
+
+    Attributes:
+        urls: Base URLs.
+        protocol: How they are asked.
+        timeout_s: Longest time for one answer.
+    """
+
+    urls: tuple[str, ...]
+    protocol: ServingProtocol
+    timeout_s: float
+
+    def clients(self, stack: ExitStack) -> Sequence[ScoringClient]:
+        """Return one client a URL."""
+        servers = [_NotOurs(url=url, protocol=self.protocol) for url in self.urls]
+        found = [ScoringClient(server, timeout_s=self.timeout_s) for server in servers]  # type: ignore[arg-type]  # the part of a server that a client uses
+        for client in found:
+            stack.callback(client.close)
+        return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnServer:
+    """One server for each worker, which the worker starts on its machine."""
+
+    replica: Replica
+
+    def clients(self, stack: ExitStack) -> Sequence[ScoringClient]:
+        """Start it.
+
+        Raises:
+            EngineError: It can not be started there.
+        """
+        try:
+            return [stack.enter_context(self.replica.serving())]
+        except MlgateError as error:
+            raise EngineError(f"a Ray worker can not serve the model: {error.message}", hint=error.hint) from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _NotOurs:
+    """A server that this process can not look into or restart: the run that owns it does."""
+
+    url: str
+    protocol: ServingProtocol
+
+    def failure(self) -> ServerFailure:
+        return ServerFailure(kind=FailureKind.CONNECTION_LOST, message="no answer", log="")
+
+    def restart(self) -> None:
+        """Try it again as it is."""
+
+
+class Worker:
+    """Has partitions answered; Ray makes one in each of its worker processes.
+
+    Args:
+        servers: Whom to ask.
+        version: Of mlgate, where the run is.
+
+    Raises:
+        EngineError: This machine has another version of mlgate, or can not serve the model.
+    """
+
+    def __init__(self, servers: Servers, version: str) -> None:
+        from mlgate import __version__  # noqa: PLC0415 - 15 ms that importing this need not pay
+
+        if __version__ != version:
+            raise EngineError(f"a Ray worker has mlgate {__version__}, and this run is of {version}")
+        self._stack = ExitStack()
+        self._clients = servers.clients(self._stack)
+
+    def __call__(self, part: Any) -> Any:
+        """Have the requests of one partition answered, in their order."""
+        asked = zip(part.column("number").to_pylist(), part.column("batch").to_pylist(), strict=True)
+        # Neighbouring partitions are under way at the same time, and go to different servers.
+        client = self._clients[part.column("partition")[0].as_py() % len(self._clients)]
+        return answer_table((number, _ask(client, unpack(packed))) for number, packed in asked)
+
+    def __del__(self) -> None:
+        """End what was started: Ray drops its workers' objects at the end, and calls nothing else."""
+        if hasattr(self, "_stack"):
+            self._stack.close()
+
+
+def _ask(client: ScoringClient, batch: Batch) -> Answer:
+    try:
+        return client.score(batch)
+    except (MlgateError, ValueError):
+        return Answer(status=0, content_type="", body=b"", elapsed_s=0.0, problem=UNASKED)
+
+
+# How requests and answers travel.
+
+
+def pack(batch: Batch) -> bytes:
+    """Return *batch* as bytes."""
+    return pickle.dumps((batch.columns, batch.rows), protocol=5)
+
+
+def unpack(packed: bytes) -> Batch:
+    """Return the batch that `pack` made bytes of."""
+    columns, rows = pickle.loads(packed)  # noqa: S301 - made by `pack`, and Ray carries nothing else
+    return Batch(columns=columns, rows=rows)
+
+
+def request_table(partition: int, first: int, batches: Sequence[Batch]) -> Any:
+    """Return requests as an Arrow table; the first has the number *first*."""
+    import pyarrow as pa  # noqa: PLC0415 - 0.2 s
+
+    return pa.table(
+        {
+            "partition": pa.array([partition] * len(batches), pa.int64()),
+            "number": pa.array(range(first, first + len(batches)), pa.int64()),
+            "batch": pa.array(map(pack, batches), pa.large_binary()),
+        }
+    )
+
+
+def answer_table(answers: Iterable[tuple[int, Answer]]) -> Any:
+    """Return answers, with the numbers of their requests, as an Arrow table."""
+    import pyarrow as pa  # noqa: PLC0415 - as above
+
+    rows = [
+        {
+            "number": number,
+            "status": answer.status,
+            "content_type": answer.content_type,
+            "body": answer.body,
+            "elapsed_s": answer.elapsed_s,
+            "problem": answer.problem,
+        }
+        for number, answer in answers
+    ]
+    kinds = [("number", pa.int64()), ("status", pa.int64()), ("content_type", pa.string()), ("body", pa.large_binary()), ("elapsed_s", pa.float64()), ("problem", pa.string())]  # fmt: skip
+    return pa.Table.from_pylist(rows, schema=pa.schema(kinds))
+
+
+def read_answers(table: Any, protocol: ServingProtocol) -> Iterable[tuple[int, Answer]]:
+    """Yield what `answer_table` got."""
+    for row in table.to_pylist():
+        number = row.pop("number")
+        yield number, Answer(read=protocol.rows, **row)

@@ -1,0 +1,158 @@
+"""The Ray engine's parts that need no Ray."""
+
+import importlib.util
+import subprocess
+import sys
+from contextlib import ExitStack, contextmanager
+
+import pytest
+
+from mlgate.errors import ConfigError, EngineError, FailureKind, ServerError
+from mlgate.evaluation.engines.interface import find_engine
+from mlgate.evaluation.engines.ray import MOST_REQUESTS, partitions
+from mlgate.evaluation.engines.ray_worker import (
+    UNASKED,
+    Addresses,
+    OwnServer,
+    Worker,
+    answer_table,
+    pack,
+    read_answers,
+    request_table,
+    unpack,
+)
+from mlgate.scoring.answers import Answer
+from mlgate.scoring.payloads import Batch
+from mlgate.scoring.protocols import Invocations
+
+
+def batch(number: int) -> Batch:
+    return Batch(columns=("a",), rows=([float(number)], [None]))
+
+
+class Client:
+    """Answers all but one batch."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.asked = name, []
+
+    def score(self, asked: Batch) -> Answer:
+        self.asked.append(asked)
+        if asked.rows[0][0] == 2.0:
+            raise ServerError("gone", kind=FailureKind.GONE)
+        body = f'{{"predictions": [1, {asked.rows[0][0]}]}}'.encode()
+        return Answer(status=200, content_type="application/json", body=body, elapsed_s=0.5)
+
+
+class Servers:
+    """What a worker gets to ask."""
+
+    def __init__(self, *names: str) -> None:
+        self.made = [Client(name) for name in names]
+        self.closed = False
+
+    def clients(self, stack: ExitStack) -> list[Client]:
+        stack.callback(lambda: setattr(self, "closed", True))
+        return self.made
+
+
+def version() -> str:
+    import mlgate
+
+    return mlgate.__version__
+
+
+def test_without_ray_the_engine_is_one_line_that_says_what_to_install(monkeypatch):
+    """Before anything is started."""
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"^accuracy.engine: ray needs Ray, .* Hint: pip install 'mlgate\[ray\]'$"):
+        find_engine("ray")
+
+
+def test_naming_the_engine_does_not_import_ray():
+    """Whoever scores here pays nothing for it; and Ray takes seconds."""
+    script = "from mlgate.evaluation.engines.interface import find_engine\nimport sys\nfind_engine('local'); a = 'ray' in sys.modules\nfind_engine('ray'); print(a, 'ray' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "False False\n"
+
+
+@pytest.mark.parametrize(("count", "workers"), [(0, 1), (1, 4), (13, 4), (1_000, 3)])
+def test_partitions_hold_every_batch_once_and_in_order(count, workers):
+    """Whatever the number of workers."""
+    parts = list(partitions(map(batch, range(count)), workers))
+    assert [found for part in parts for found in part] == [batch(number) for number in range(count)]
+    assert max(map(len, parts), default=0) <= MOST_REQUESTS
+
+
+def test_few_rows_keep_all_workers_busy():
+    """The first partitions are single requests."""
+    assert [len(part) for part in partitions(map(batch, range(16)), 4)] == [1] * 16
+
+
+@pytest.mark.parametrize(
+    "travels",
+    [
+        batch(1),
+        Batch(columns=None, rows=({"x": [[1, 2.5]], "y": "ü\ud800"},)),
+        Batch(columns=(0, 1), rows=([2**62, -0.0], [5e-324, True])),
+    ],
+)
+def test_a_batch_arrives_as_it_was_sent(travels):
+    """Every value with its type and its last bit."""
+    arrived = unpack(pack(travels))
+    assert repr(arrived) == repr(travels)
+
+
+def test_a_worker_hands_back_answers_in_order_and_says_which_it_has_not():
+    """A server that is gone is the run's to look at."""
+    servers = Servers("one", "two")
+    worker = Worker(servers, version())
+    found = list(read_answers(worker(request_table(3, 10, [batch(1), batch(2), batch(3)])), Invocations()))
+    assert [number for number, _ in found] == [10, 11, 12]
+    assert [answer.problem for _, answer in found] == ["", UNASKED, ""]
+    assert found[2][1].rows() == [1, 3.0]
+    assert servers.made[1].asked == [batch(1), batch(2), batch(3)]
+    assert servers.made[0].asked == []
+
+
+def test_an_answer_arrives_byte_for_byte():
+    """Also one that is no text."""
+    answers = [(7, Answer(status=500, content_type="text/x", body=b"\xff\x00", elapsed_s=0.1, problem="timeout"))]
+    ((number, found),) = read_answers(answer_table(answers), Invocations())
+    assert (number, found.status, found.content_type, found.body) == (7, 500, "text/x", b"\xff\x00")
+    assert (found.elapsed_s, found.problem) == (0.1, "timeout")
+
+
+def test_what_a_worker_started_ends_with_it():
+    """Ray drops the object and calls nothing."""
+    servers = Servers("one")
+    worker = Worker(servers, version())
+    del worker
+    assert servers.closed
+
+
+def test_a_worker_of_another_version_refuses():
+    """Its rules may be others."""
+    with pytest.raises(EngineError, match=r"a Ray worker has mlgate .*, and this run is of 0\.0\.9"):
+        Worker(Servers("one"), "0.0.9")
+
+
+def test_a_worker_that_can_not_serve_the_model_says_why():
+    """In one line."""
+
+    class Broken:
+        @contextmanager
+        def serving(self):
+            raise ServerError("no engine here", kind=FailureKind.GONE)
+            yield
+
+    with pytest.raises(EngineError, match="a Ray worker can not serve the model: no engine here"):
+        Worker(OwnServer(replica=Broken()), version())
+
+
+def test_a_server_that_belongs_to_the_run_is_asked_and_never_restarted():
+    """A worker finds it gone at once, without a search for reasons, and asks it again for the next batch."""
+    servers = Addresses(urls=("http://127.0.0.1:9",), protocol=Invocations(), timeout_s=1.0)
+    with ExitStack() as stack:
+        (client,) = servers.clients(stack)
+        assert [client.score(batch(1)).problem for _ in range(2)] == ["connection", "connection"]
