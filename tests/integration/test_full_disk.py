@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from mlgate.errors import EngineError, InstallError
-from mlgate.images import docker as images
+from mlgate.images import build_container
 from mlgate.images.docker import CACHE_VOLUME, ImageBuilder, find_base
 from mlgate.sandbox.engine import Engine, connect
 from mlgate.sandbox.session import SessionTag
@@ -114,9 +114,9 @@ def test_a_disk_that_is_full_while_committing_is_said_and_nothing_is_left(small,
     small.resize(LARGE)
     before = small.holds()
     filler = small.disk / "filler"
-    cleaned = images._Build._clean
+    cleaned = build_container.Build._clean
 
-    def fill_up(build: "images._Build") -> None:
+    def fill_up(build: "build_container.Build") -> None:
         cleaned(build)
         with suppress(OSError), filler.open("wb", buffering=0) as file:
             while file.write(bytes(2**20)):
@@ -124,7 +124,7 @@ def test_a_disk_that_is_full_while_committing_is_said_and_nothing_is_left(small,
 
     recipe = make_recipe(requirements=SKINNY[:1])
     with monkeypatch.context() as patch:
-        patch.setattr(images._Build, "_clean", fill_up)
+        patch.setattr(build_container.Build, "_clean", fill_up)
         with pytest.raises(EngineError, match=r"(?i)disk is full|no space left on device"):
             builder.build(recipe)
     filler.unlink()
