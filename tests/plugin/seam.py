@@ -7,6 +7,7 @@ that reads its orders from `MLGATE_SEAM` and writes there what became of them.
 import json
 import os
 import signal
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -205,10 +206,10 @@ class World:
         make = BEHAVIOURS[(directory.path / "behaviour").read_text().split()[0]]
         return SeamServer(make, SIGNATURE, world=self, kind="container", given=image)
 
-    def guard(self, session: Any, work: Path, *, sandbox: str) -> Callable[[], None]:
+    def guard(self, session: Any, *, sandbox: str) -> tuple[Path, Callable[[], None]]:
         self.reach("guard")
-        self.works.append(work)
-        return lambda: None
+        self.works.append(Path(tempfile.mkdtemp(prefix="mlgate-")))
+        return self.works[-1], lambda: None
 
     def install(self, patch: Callable[[Any, str, Any], object]) -> None:
         """Put this world where the wiring looks; *patch* is `setattr` or a monkeypatch's."""
