@@ -36,11 +36,16 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Base:
-    """The base image: its name, its digest in a registry (else its id), and its id."""
+    """The base image: its name, its digest in a registry (else its id), and its id.
+
+    Attributes:
+        on: Image of the foundation that was made of it, to build on; empty for a build from the base.
+    """
 
     reference: str
     digest: str
     id: str
+    on: str = ""
 
 
 class Build:
@@ -93,9 +98,11 @@ class Build:
         started = mark = time.monotonic()
         self._copy_in()
         self._container.start()
-        self._apt()
+        if not base.on:
+            self._apt()
+            self._make_venv()
         mark = _lap(seconds, "prepare", mark)
-        self._install()
+        self._made.install()
         mark = _lap(seconds, "install", mark)
         pins, python = self._frozen()
         facts = facts_text(base=base.reference, base_digest=base.digest, python=python, pins=pins)
@@ -129,14 +136,13 @@ class Build:
         if code:
             raise apt_complaint(self._recipe.apt, output)
 
-    def _install(self) -> None:
+    def _make_venv(self) -> None:
         missing = self._made.make_venv()
         if missing:
             raise EngineError(
                 f"the base image has no usable Python {self._recipe.python}: {missing}",
                 hint="set runtime.base_image to an image with that Python",
             )
-        self._made.install()
 
     def _write(self, name: str, text: str) -> None:
         if not self._container.put_archive("/", tar({f"{_TOOLS}/{name}": (text.encode(), 0o644)})):
@@ -146,6 +152,7 @@ class Build:
         home = f"{self._made.site_packages}/mlgate_serving"
         script = (
             "import compileall, platform, shutil\n"
+            f"shutil.rmtree({home!r}, ignore_errors=True)\n"
             f"shutil.move('/opt/mlgate/mlgate_serving', {home!r})\n"
             f"compileall.compile_dir({home!r}, quiet=1)\n"
             "print(platform.python_version())\n"

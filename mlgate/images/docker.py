@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,14 @@ from docker.models.containers import Container
 from docker.types import Mount
 from filelock import FileLock, Timeout
 
-from mlgate.errors import EngineError
+from mlgate.errors import EngineError, InstallError
 from mlgate.images.build_container import CACHE_FOLDER, Base, Build, Progress
 from mlgate.images.built import REPOSITORY, find_environment, tag_of
 from mlgate.images.environment import cache_folder, with_pip_config
 from mlgate.images.facts import BuiltImage, from_facts_text
 from mlgate.images.installation import NeedsBuild
 from mlgate.images.labels import ROLE_LABEL
-from mlgate.images.recipe import DEFAULT_BASE_IMAGE, Recipe, recipe_key
+from mlgate.images.recipe import DEFAULT_BASE_IMAGE, Recipe, foundation, recipe_key
 from mlgate.sandbox.engine import Engine, engine_errors
 from mlgate.sandbox.session import SessionTag
 
@@ -154,6 +155,15 @@ class ImageBuilder:
         return from_facts_text(facts, recipe, reference=image, image_digest=image, seconds=seconds)
 
     def _build(self, recipe: Recipe, base: Base, key: str, tell: Progress) -> BuiltImage:
+        """Build on the foundation, made first where it is not there."""
+        began = time.monotonic()
+        base = replace(base, on=self._foundation(recipe, tell))
+        before = {"foundation": round(time.monotonic() - began, 3)} if base.on else {}
+        built = self._build_on(recipe, base, key, tell)
+        total = round(time.monotonic() - began, 3)
+        return replace(built, seconds={**before, **built.seconds, "total": total})
+
+    def _build_on(self, recipe: Recipe, base: Base, key: str, tell: Progress) -> BuiltImage:
         """Build from wheels with the cache that all versions share; where code has to run for that, apart from it."""
         # uv builds what is editable whatever it is told.
         if not any(line.startswith(("-e", "--editable")) for line in recipe.allowed):
@@ -162,6 +172,16 @@ class ImageBuilder:
             except NeedsBuild:
                 tell("a requirement has no wheel and has to be built: again, without the shared package cache")
         return self._build_in_container(recipe, base, key, tell, cache=False)
+
+    def _foundation(self, recipe: Recipe, tell: Progress) -> str:
+        """Return the image with what versions share, built where it is not there; empty where there can be none."""
+        shared = foundation(recipe)
+        if not shared.requirements or shared == recipe:
+            return ""
+        try:
+            return self.build(shared, on_progress=tell).reference
+        except InstallError:
+            return ""  # with the version's own bounds it may be possible
 
     def _build_in_container(self, recipe: Recipe, base: Base, key: str, tell: Progress, *, cache: bool) -> BuiltImage:
         with engine_errors("the build container can not be used"):
@@ -184,7 +204,7 @@ class ImageBuilder:
         # apt switches users and changes owners; uv needs no capability at all.
         options: dict[str, Any] = {} if recipe.apt else {"cap_drop": ["ALL"]}
         return self._engine.client.containers.create(
-            base.id,
+            base.on or base.id,
             # It ends by itself when this process, and the watchdog, are gone.
             entrypoint=["sleep", str(int(self._timeout_s) + 60)],
             command=[],

@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -123,6 +123,15 @@ def recipe_for(
         constraints=vetted.constraints,
         python_asked=python_version.strip() if python_version and python_version.count(".") > 1 else "",
     )
+
+
+def foundation(recipe: Recipe) -> Recipe:
+    """Return what many versions share: MLflow as *recipe* asks for it, the server, and what those two need.
+
+    Nothing else of a version's is in it, so that no version can plant anything in another's environment.
+    """
+    lines = tuple(line for line in recipe.requirements if _package(line) in _MLFLOW_NAMES)
+    return replace(recipe, requirements=lines, allowed=(), constraints=())
 
 
 def _package(line: str) -> str:

@@ -184,6 +184,8 @@ class World:
             case None:
                 pass
             case "SIGINT":
+                # A job in the background of a shell starts with it ignored.
+                signal.signal(signal.SIGINT, signal.default_int_handler)
                 os.kill(os.getpid(), signal.SIGINT)
                 time.sleep(30)  # the signal ends it at once
             case what:
