@@ -81,6 +81,8 @@ class Desk:
         for made in (self.work, self.tmp):
             made.mkdir()
         (self.work / "mlgate.yaml").write_text(POLICY)
+        # What an earlier run left counts once.
+        self.known: set[Path] = set()
 
     def start(self) -> "subprocess.Popen[bytes]":
         """Start a gate run in a process of its own."""
@@ -132,8 +134,12 @@ class Desk:
             for found, words in self.processes()
             if found != pid and "sandbox.watchdog" not in words
         ]
-        files = [f"file {path.name}" for path in [*self.tmp.iterdir(), *self.cache.glob("models/.fetch-*")]]
+        files = [f"file {path.name}" for path in self.files() - self.known]
         return (*(f"{kind} {role}" for kind, role in self.on_engine(pid)), *files, *running)
+
+    def files(self) -> set[Path]:
+        """Return what a run may leave on the disk."""
+        return {*self.tmp.iterdir(), *self.cache.glob("models/.fetch-*")}
 
     def phase(self, pid: int) -> str:
         """Return what a run is doing, told by what it has."""
@@ -170,6 +176,7 @@ def kill(desk: Desk, at_s: float) -> Kill | None:
         elif not desk.watched():
             break
         time.sleep(POLL_S)
+    desk.known |= desk.files()
     return Kill(at_s=at_s, phase=phase, clean_s=last_seen - killed_at, left=left)
 
 

@@ -2,10 +2,8 @@
 
 import shutil
 import signal
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -26,13 +24,13 @@ def guarded(engine: "Engine") -> Iterator["SessionTag"]:
     from mlgate.images.storage import sweep_staging
     from mlgate.sandbox.engine import engine_errors
     from mlgate.sandbox.session import SessionTag
-    from mlgate.sandbox.watchdog import TMP_PREFIX, Watchdog, sweep
+    from mlgate.sandbox.watchdog import Watchdog, new_folder, sweep
 
     with engine_errors("what dead runs left can not be removed"):
         sweep(engine)
         sweep_staging(engine)
     session = SessionTag.new()
-    work = Path(tempfile.mkdtemp(prefix=TMP_PREFIX))
+    work = new_folder()
     watchdog = Watchdog.start(session, work, address=engine.address)
     # A cancelled CI job is told so by SIGTERM: it gets the same time to clean up as a Ctrl-C.
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 from mlgate.errors import EngineError, MlgateError
 from mlgate.images import uv
 from mlgate.images.facts import BuiltImage, facts_text, from_facts_text
-from mlgate.images.installation import Installation, pins_of
+from mlgate.images.installation import ISOLATED, Installation, pins_of
 from mlgate.images.recipe import Recipe, recipe_key, serving_source
 
 INSTALL_TIMEOUT_S = 1800
@@ -123,7 +123,13 @@ class EnvironmentBuilder:
             (folder / name).write_text(text, encoding="utf-8")
 
         made = Installation(
-            recipe=recipe, binary=str(find_uv()), venv=str(folder), folder=str(folder), run=run, write=write
+            recipe=recipe,
+            binary=str(find_uv()),
+            venv=str(folder),
+            folder=str(folder),
+            builds=True,
+            run=run,
+            write=write,
         )
         missing = made.make_venv()
         if missing:
@@ -139,14 +145,13 @@ class EnvironmentBuilder:
         self._describe(made, folder)
 
     def _describe(self, made: Installation, folder: Path) -> None:
-        python = made.python
-        asked = "import platform, sysconfig; print(sysconfig.get_path('purelib')); print(platform.python_version())"
-        told_code, told = self._run([python, "-I", "-c", asked])
-        frozen_code, frozen = self._run(uv.freeze_command(made.binary, python))
+        base = made.base_python()
+        told_code, version = self._run([base, *ISOLATED, "-c", "import platform; print(platform.python_version())"])
+        frozen_code, frozen = self._run(uv.freeze_command(made.binary, base, made.site_packages))
         if told_code or frozen_code:
-            raise EngineError(f"the environment does not describe itself: {(told + frozen).strip()[-300:]}")
-        purelib, version = told.splitlines()[-2:]
-        home = Path(purelib) / "mlgate_serving"
+            raise EngineError(f"the environment does not describe itself: {(version + frozen).strip()[-300:]}")
+        version = version.strip()
+        home = Path(made.site_packages) / "mlgate_serving"
         home.mkdir()
         for name, source in serving_source().items():
             (home / name).write_bytes(source)

@@ -1,4 +1,9 @@
-"""Installing a recipe with uv, wherever that runs: in a build container or in a folder on the host."""
+"""Installing a recipe with uv, wherever that runs: in a build container or in a folder on the host.
+
+From wheels only, nothing of what is installed runs here: uv looks at the environment's interpreter before it fills it, and
+bytecode and the list of packages are made by the interpreter that the environment was made of, which reads none of its
+`.pth` files. So a package can not reach the cache that it came from, which other versions are installed from too.
+"""
 
 import re
 from collections.abc import Callable, Sequence
@@ -13,6 +18,12 @@ from mlgate.images.requirements import needs_git, requirement_of
 
 Run = Callable[[Sequence[str]], tuple[int, str]]
 Write = Callable[[str, str], None]
+# No user's folder, no environment variables, and no site: `.pth` files are code.
+ISOLATED = ("-I", "-S")
+
+
+class NeedsBuild(Exception):
+    """Some requirement has no wheel: its own code would have to run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +35,7 @@ class Installation:
         binary: The uv binary, as seen by *run*.
         venv: Folder of the environment, as seen by *run*.
         folder: Where *write* puts files, as seen by *run*.
+        builds: Whether source distributions may be built here.
         run: Runs a command and returns its status and output.
         write: Puts a text file, by name, into *folder*.
     """
@@ -32,6 +44,7 @@ class Installation:
     binary: str
     venv: str
     folder: str
+    builds: bool
     run: Run
     write: Write
 
@@ -39,6 +52,11 @@ class Installation:
     def python(self) -> str:
         """The environment's interpreter."""
         return f"{self.venv}/bin/python"
+
+    @property
+    def site_packages(self) -> str:
+        """Where packages are installed."""
+        return f"{self.venv}/lib/python{self.recipe.python}/site-packages"
 
     def make_venv(self) -> str:
         """Make the environment, of the patch that the version names where that is there, else of its minor.
@@ -62,6 +80,7 @@ class Installation:
         difference.
 
         Raises:
+            NeedsBuild: Something has to be built, and nothing may be.
             InstallError: The version's requirements can not be installed.
             EngineError: The package index, the disk or the base image is at fault.
         """
@@ -72,30 +91,47 @@ class Installation:
                 hint="add git to runtime.apt, or set runtime.base_image to an image with git",
             )
         code, output = self._install(recipe.requirements)
-        if code == 0:
-            return
         kept = giving_way(recipe)
-        if kept != recipe.requirements and isinstance(uv.complaint(output, code), InstallError):
-            again, told = self._install(kept)
-            if again == 0:
-                return
-            code, output = again, told
-        raise uv.complaint(output, code)
+        if code and kept != recipe.requirements and isinstance(uv.complaint(output, code), InstallError):
+            self.make_venv()  # nothing of the first attempt is there when uv asks its interpreter again
+            code, output = self._install(kept)
+        if code:
+            raise uv.complaint(output, code)
+        self._compile()
+
+    def base_python(self) -> str:
+        """Return the interpreter that the environment was made of."""
+        code, output = self.run(["readlink", "-f", self.python])
+        if code:
+            raise EngineError(f"the environment has no interpreter: {output.strip()[-300:]}")
+        return output.strip()
+
+    def _compile(self) -> None:
+        # What can not be compiled is left, as uv and pip do: packages carry files for other versions of Python.
+        code, output = self.run(
+            [self.base_python(), *ISOLATED, "-m", "compileall", "-q", "-j", "0", self.site_packages]
+        )
+        if code and uv.disk_full(output):
+            raise uv.complaint(output, code)
 
     def _install(self, requirements: Sequence[str]) -> tuple[int, str]:
         constraints = self.recipe.constraints
         self.write("requirements.txt", "\n".join((*self.recipe.allowed, *requirements)) + "\n")
         if constraints:
             self.write("constraints.txt", "\n".join(constraints) + "\n")
-        return self.run(
+        code, output = self.run(
             uv.install_command(
                 self.binary,
                 self.python,
                 f"{self.folder}/requirements.txt",
                 server_requirements(self.recipe.requirements, server=self.recipe.server),
+                builds=self.builds,
                 constraints=f"{self.folder}/constraints.txt" if constraints else None,
             )
         )
+        if code and not self.builds and uv.needs_build(output):
+            raise NeedsBuild
+        return code, output
 
     def _has_git(self) -> bool:
         try:

@@ -179,7 +179,9 @@ def plan_prune(inventory: Inventory, request: PruneRequest, now: datetime) -> Pr
     kept = [(image.name, reasons[image.id]) for image in inventory.images]
     kept += [(volume.name, _volume_reason(volume, request)) for volume in inventory.volumes]
     return PrunePlan(
-        images=tuple(sorted(doomed, key=lambda image: len(image.layers), reverse=True)),
+        images=tuple(
+            sorted(doomed, key=lambda image: len(image.layers[-1].chain) if image.layers else 0, reverse=True)
+        ),
         volumes=volumes,
         kept=tuple((name, reason) for name, reason in kept if reason),
         needed=frozenset(needed),

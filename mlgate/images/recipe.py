@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -33,7 +33,7 @@ _PKG_RESOURCES = "setuptools<81"
 _NEEDS_ROUTE = Version("3.11")
 _ROUTE = "starlette<1"
 # Counts up when the same recipe is built another way, so that images of the old way are not taken for new ones.
-BUILD_REVISION = 3
+BUILD_REVISION = 4
 _MLFLOW_NAMES = frozenset({"mlflow", "mlflow-skinny"})
 _APT_NAME = re.compile(r"[a-z0-9][a-z0-9+.\-]+(=[A-Za-z0-9.+:~\-]+)?")
 
@@ -123,6 +123,15 @@ def recipe_for(
         constraints=vetted.constraints,
         python_asked=python_version.strip() if python_version and python_version.count(".") > 1 else "",
     )
+
+
+def foundation(recipe: Recipe) -> Recipe:
+    """Return what many versions share: MLflow as *recipe* asks for it, the server, and what those two need.
+
+    Nothing else of a version's is in it, so that no version can plant anything in another's environment.
+    """
+    lines = tuple(line for line in recipe.requirements if _package(line) in _MLFLOW_NAMES)
+    return replace(recipe, requirements=lines, allowed=(), constraints=())
 
 
 def _package(line: str) -> str:

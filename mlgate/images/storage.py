@@ -35,7 +35,7 @@ _BUSY_PAUSE_S = 0.25
 _MODEL_ROLE = "model"
 _KINDS = {labels.ENVIRONMENT: Kind.ENVIRONMENT, labels.DEPLOYABLE: Kind.DEPLOYABLE}
 # How many layers on top are mlgate's.
-_LAYERS = {Kind.ENVIRONMENT: 1, Kind.DEPLOYABLE: 2}
+_LAYERS = {Kind.ENVIRONMENT: 2, Kind.DEPLOYABLE: 3}
 
 
 def read_inventory(engine: Engine) -> Inventory:

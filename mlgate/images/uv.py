@@ -45,6 +45,9 @@ _ENVIRONMENT = re.compile(
     r"|lack of valid authentication credentials|returned a (401|403|407|5\d\d)|could not be queried",
     re.IGNORECASE,
 )
+_NEEDS_BUILD = re.compile(
+    r"no usable wheels|building (from source|source distributions) is disabled|--no-build\b", re.IGNORECASE
+)
 _REQUIREMENT = re.compile(
     r"no solution found|requirements are unsatisfiable|failed to build|failed to download and build"
     r"|build backend returned an error|failed to parse|couldn't parse|hash mismatch|not a valid|is not compatible"
@@ -88,7 +91,13 @@ def ca_bundle(environ: Mapping[str, str]) -> str | None:
 
 
 def install_command(
-    uv: str, python: str, requirements: str, server_requirements: tuple[str, ...], *, constraints: str | None = None
+    uv: str,
+    python: str,
+    requirements: str,
+    server_requirements: tuple[str, ...],
+    *,
+    builds: bool,
+    constraints: str | None = None,
 ) -> list[str]:
     """Return the command that installs the version's requirements together with the server's.
 
@@ -97,21 +106,32 @@ def install_command(
         python: The environment's interpreter.
         requirements: File of the version's requirements.
         server_requirements: The server's.
+        builds: Whether source distributions may be built, which runs their code; else wheels only.
         constraints: File of the version's constraints.
     """
     bounds = ["-c", constraints] if constraints else []
-    where = ["--python", python, "--compile-bytecode", "-r", requirements]
+    where = ["--python", python, *(() if builds else ("--no-build",)), "-r", requirements]
     return [uv, *FLAGS, "pip", "install", *where, *bounds, *server_requirements]
 
 
+def needs_build(output: str) -> bool:
+    """Whether an installation from wheels only failed because something has none."""
+    return _NEEDS_BUILD.search(output) is not None
+
+
+def disk_full(output: str) -> bool:
+    """Whether *output* says so."""
+    return _DISK.search(output) is not None
+
+
 def venv_command(uv: str, python: str, folder: str) -> list[str]:
-    """Return the command that makes a virtual environment of a Python that is there already."""
-    return [uv, *FLAGS, "venv", "--no-managed-python", "--no-python-downloads", "--python", python, folder]
+    """Return the command that makes a virtual environment, in place of one, of a Python that is there already."""
+    return [uv, *FLAGS, "venv", "--clear", "--no-managed-python", "--no-python-downloads", "--python", python, folder]
 
 
-def freeze_command(uv: str, python: str) -> list[str]:
-    """Return the command that lists what is installed."""
-    return [uv, *FLAGS, "pip", "freeze", "--python", python]
+def freeze_command(uv: str, python: str, site_packages: str) -> list[str]:
+    """Return the command that lists what is installed in *site_packages*, asked of another interpreter."""
+    return [uv, *FLAGS, "pip", "freeze", "--python", python, "--path", site_packages]
 
 
 def complaint(output: str, exit_code: int) -> MlgateError:

@@ -5,11 +5,13 @@ Run as `python -m mlgate.sandbox.watchdog`; it starts with the standard library 
 
 import argparse
 import os
+import secrets
 import select
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -49,6 +51,7 @@ class Watchdog:
         Args:
             session: What is removed from the engine when this process is gone.
             tmp_dir: What is removed from the disk then; its name begins with `mlgate-`, so that a slip can not cost a home.
+                It is made here where it is not there: after the watchdog, so that a kill at any moment leaves nothing.
             address: The engine, which must be the same one then, whatever became of docker's settings; default: what
                 the environment names.
 
@@ -78,6 +81,7 @@ class Watchdog:
             cwd="/",
             env={**os.environ, **(address.environment() if address else {}), "PYTHONPATH": path},
         )
+        tmp_dir.mkdir(mode=0o700, exist_ok=True)
         return cls(process)
 
     @property
@@ -98,6 +102,11 @@ class Watchdog:
                 self._process.stdin.close()
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(CLOSE_TIMEOUT_S)
+
+
+def new_folder() -> Path:
+    """Return the path of a temporary directory that is not there yet, with a name that nobody can guess."""
+    return Path(tempfile.gettempdir()) / f"{TMP_PREFIX}{secrets.token_hex(8)}"
 
 
 def sweep(engine: Any) -> int:

@@ -4,7 +4,6 @@ import os
 import platform
 import secrets
 import shutil
-import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -124,14 +123,12 @@ class GateSession:
             _ = self.inputs
         if self.request.image is None:
             check_output(self.output)  # after all that can be wrong with the input, which leaves no folder behind
-        home = Path(tempfile.mkdtemp(prefix="mlgate-"))
-        # The guard removes it too, when this process is killed; without this, it would stay where the guard fails.
-        self._closing.append(lambda: shutil.rmtree(home, ignore_errors=True))
+        home, close = wiring.guard(self.tag, sandbox=self.request.sandbox)
+        self._closing += [lambda: shutil.rmtree(home, ignore_errors=True), close]
         # What goes with the evidence, and what must not: a server of the process sandbox lives in the other one.
         self.work, self.scratch = home / "files", home / "scratch"
         self.work.mkdir()
         self.scratch.mkdir()
-        self._closing.append(wiring.guard(self.tag, home, sandbox=self.request.sandbox))
         if self.request.image is not None:
             self.given = wiring.open_image(
                 self.request.image, self.directory, self.policy, session=self.tag, tell=self.tell

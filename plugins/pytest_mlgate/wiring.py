@@ -227,12 +227,15 @@ class ServableChampion:
             server.stop()
 
 
-def guard(session: "SessionTag", work: Path, *, sandbox: str) -> Close:
-    """Have everything of this run removed when this process ends, however it ends; return what ends the guard.
+def guard(session: "SessionTag", *, sandbox: str) -> tuple[Path, Close]:
+    """Have everything of this run removed when this process ends, however it ends.
+
+    Returns:
+        A temporary directory, which goes too, and what ends the guard.
 
     Containers of earlier runs whose owner is dead are removed now.
     """
-    from mlgate.sandbox.watchdog import Watchdog, sweep  # noqa: PLC0415
+    from mlgate.sandbox.watchdog import Watchdog, new_folder, sweep  # noqa: PLC0415
 
     address = None
     if sandbox == "container":
@@ -242,4 +245,5 @@ def guard(session: "SessionTag", work: Path, *, sandbox: str) -> Close:
         sweep(engine)
         address = engine.address
         engine.close()
-    return Watchdog.start(session, work, address=address).close
+    work = new_folder()
+    return work, Watchdog.start(session, work, address=address).close

@@ -25,6 +25,7 @@ from mlgate.errors import EngineError, InstallError
 from mlgate.images import docker as images
 from mlgate.images.docker import ImageBuilder
 from mlgate.images.facts import BuiltImage
+from mlgate.images.recipe import foundation
 from mlgate.images.version_recipe import version_recipe
 from mlgate.policy import Policy
 from mlgate.sandbox.container import ContainerServer
@@ -55,7 +56,7 @@ def build(engine, session) -> Iterator[Callable[..., BuiltImage]]:
         return made[-1]
 
     yield make
-    for image in made:
+    for image in reversed(made):
         with suppress(docker.errors.ImageNotFound):
             engine.client.images.remove(image.reference, force=True)
 
@@ -126,7 +127,9 @@ def test_the_hosts_settings_are_used_and_none_of_them_stays(engine, build, make_
     recipe = make_recipe(
         requirements=["mlflow-skinny==3.1.0", f"mlgate-probe @ {url}"], allow=[f"mlgate-probe @ {url}"]
     )
-    image = build(replace(recipe, apt=("libgomp1",)), environ=company.environ)
+    recipe = replace(recipe, apt=("libgomp1",))
+    forget(engine, foundation(recipe))
+    image = build(recipe, environ=company.environ)
     log = company.index.log
     assert "index /simple/mlflow-skinny/ 200" in log
     assert f"file /files/{WHEEL} 200" in log
@@ -134,6 +137,7 @@ def test_the_hosts_settings_are_used_and_none_of_them_stays(engine, build, make_
     assert any(line.startswith("proxy ") and "libgomp1" in line and line.endswith(" 200") for line in log)
     assert f"mlgate-probe @ {url}" in image.pins
 
+    # All of its layers, those of the foundation among them, which came from the same index.
     exported = Exported.of(engine.patient.images.get(image.reference).save())
     # The search finds what is there: a file of the environment, and a word of the image's configuration.
     assert exported.holding("def load_model(")
@@ -148,6 +152,13 @@ def test_the_hosts_settings_are_used_and_none_of_them_stays(engine, build, make_
     left = ("var/lib/apt/lists/deb", "var/cache/apt/archives/lib", "opt/mlgate", "tmp/", "var/log/apt/h", "root/.cache")
     assert [path for path in exported.paths - base_paths(engine, image) if path.startswith(left)] == []
     bytecode_is_there(exported.paths)
+
+
+def forget(engine, recipe) -> None:
+    """Take the name from the image of *recipe*, so that it is built again."""
+    found = ImageBuilder(engine).find(recipe)
+    for tag in engine.client.images.get(found.reference).tags if found else ():
+        engine.client.images.remove(tag)
 
 
 def in_the_cache(engine, image, words) -> str:
@@ -182,8 +193,10 @@ def bytecode_is_there(paths) -> None:
 def test_without_the_password_the_environment_is_to_blame(engine, session, make_recipe, company, own_cache):
     """A version is not failed for a password that expired."""
     environ = company.environ | {"UV_DEFAULT_INDEX": f"http://{company.index.address}/simple/", "UV_HTTP_RETRIES": "0"}
+    recipe = make_recipe(requirements=["mlflow-skinny==3.1.0"])
+    forget(engine, recipe)
     with pytest.raises(EngineError, match="401"):
-        ImageBuilder(engine, session=session, environ=environ).build(make_recipe(requirements=["mlflow-skinny==3.1.0"]))
+        ImageBuilder(engine, session=session, environ=environ).build(recipe)
 
 
 # --- what was asked for, and what was installed
@@ -403,3 +416,20 @@ def test_boosted_trees_work_out_of_the_box(engine, session, build, serve, make_r
         directory = read_directory(tmp_path / flavor)
         assert version_recipe(directory, Policy()).apt == ("libgomp1",)
         assert predictions(serve(image, directory.path), EXAMPLE) == [0, 1]
+
+
+def test_versions_share_a_foundation_and_a_changed_pin_changes_nothing_below_it(engine, build, make_recipe):
+    """What is installed is what each asked for: a pin of the foundation's own is replaced, too."""
+    line = "mlflow-skinny==3.1.0"
+    plain = build(make_recipe(requirements=[line]))
+    assert "foundation" not in plain.seconds
+    first = build(make_recipe(requirements=[line, "tabulate==0.9.0"]))
+    second = build(make_recipe(requirements=[line, "tabulate==0.10.0", "cachetools==5.5.0"]))
+    layers = [engine.client.images.get(image.reference).attrs["RootFS"]["Layers"] for image in (plain, first, second)]
+    assert layers[1][:-1] == layers[2][:-1] == layers[0]
+    assert set(first.pins) - set(plain.pins) == {"tabulate==0.9.0"}
+    assert set(second.pins) - set(plain.pins) == {"tabulate==0.10.0", "cachetools==5.5.0"}
+    assert {pin for pin in plain.pins if pin.startswith("cachetools")} == set(plain.pins) - set(second.pins)
+    script = "import cachetools, tabulate; print(cachetools.__version__, tabulate.__version__)"
+    command = {"entrypoint": ["/opt/venv/bin/python", "-c", script], "network": "none", "remove": True}
+    assert engine.client.containers.run(second.reference, **command).decode().split() == ["5.5.0", "0.10.0"]

@@ -52,7 +52,15 @@ class Desk:
     def start(self, uri: str) -> "subprocess.Popen[bytes]":
         command = [sys.executable, "-m", "pytest", "-p", "no:locust", "-p", "no:cacheprovider", "--mlgate", uri]
         with (self.folder / "run.log").open("wb") as log:
-            return subprocess.Popen(command, cwd=self.folder, env=self.environment, stdout=log, stderr=log)
+            return subprocess.Popen(
+                command,
+                cwd=self.folder,
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+                # A job in the background of a shell starts with it ignored.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  (no thread runs here)
+            )
 
 
 @pytest.fixture(scope="module")

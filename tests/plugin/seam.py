@@ -7,6 +7,7 @@ that reads its orders from `MLGATE_SEAM` and writes there what became of them.
 import json
 import os
 import signal
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -183,6 +184,8 @@ class World:
             case None:
                 pass
             case "SIGINT":
+                # A job in the background of a shell starts with it ignored.
+                signal.signal(signal.SIGINT, signal.default_int_handler)
                 os.kill(os.getpid(), signal.SIGINT)
                 time.sleep(30)  # the signal ends it at once
             case what:
@@ -205,10 +208,10 @@ class World:
         make = BEHAVIOURS[(directory.path / "behaviour").read_text().split()[0]]
         return SeamServer(make, SIGNATURE, world=self, kind="container", given=image)
 
-    def guard(self, session: Any, work: Path, *, sandbox: str) -> Callable[[], None]:
+    def guard(self, session: Any, *, sandbox: str) -> tuple[Path, Callable[[], None]]:
         self.reach("guard")
-        self.works.append(work)
-        return lambda: None
+        self.works.append(Path(tempfile.mkdtemp(prefix="mlgate-")))
+        return self.works[-1], lambda: None
 
     def install(self, patch: Callable[[Any, str, Any], object]) -> None:
         """Put this world where the wiring looks; *patch* is `setattr` or a monkeypatch's."""

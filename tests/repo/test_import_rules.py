@@ -37,7 +37,7 @@ PURE_MAY = {
 SDKS = {
     "mlflow": {"registry.mlflow", "serving.__main__", "serving.mlserver", "demo.training", "demo.models.log_of_years", "demo.models.needs_statsmodels"},
     "docker": {
-        "images.docker", "sandbox.engine", "sandbox.container", "sandbox.watchdog", "sandbox.front", "sandbox.hardened", "sandbox.cgroup", "sandbox.model_volume", "sandbox.shared_files",
+        "images.docker", "images.build_container", "sandbox.engine", "sandbox.container", "sandbox.watchdog", "sandbox.front", "sandbox.hardened", "sandbox.cgroup", "sandbox.model_volume", "sandbox.shared_files",
         "sandbox.given", "sandbox.enclosure", "images.inspection", "images.commit", "images.built", "images.deployable", "images.push", "images.storage",
     },
     "testcontainers": {"sandbox.hardened"},

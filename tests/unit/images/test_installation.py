@@ -3,7 +3,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from mlgate.errors import EngineError, InstallError
-from mlgate.images.installation import Installation, giving_way, pins_of
+from mlgate.images.installation import Installation, NeedsBuild, giving_way, pins_of
 from mlgate.images.recipe import recipe_for
 
 CLASH = """error: No solution found when resolving dependencies
@@ -24,6 +24,11 @@ class Machine:
     files: dict[str, str] = field(default_factory=dict)
     commands: list[list[str]] = field(default_factory=list)
     installed: list[str] = field(default_factory=list)
+    compiled: tuple[int, str] = (0, "")
+
+    @property
+    def installs(self) -> list[list[str]]:
+        return [command for command in self.commands if "install" in command]
 
     def write(self, name: str, text: str) -> None:
         self.files[name] = text
@@ -35,6 +40,10 @@ class Machine:
         if "venv" in command:
             asked = command[command.index("--python") + 1]
             return (0, "") if asked in self.pythons else (2, f"error: No interpreter found for Python {asked}")
+        if command[0] == "readlink":
+            return 0, "/usr/bin/python3.11\n"
+        if "compileall" in command:
+            return self.compiled
         for word, output in self.refuses.items():
             if word in self.files["requirements.txt"]:
                 return 1, output
@@ -42,7 +51,7 @@ class Machine:
         return 0, ""
 
 
-def installation(machine, *requirements, python="3.11.8", **options) -> Installation:
+def installation(machine, *requirements, python="3.11.8", builds=False, **options) -> Installation:
     recipe = recipe_for(
         requirements=["mlflow==3.17.2", *requirements],
         python_version=python,
@@ -53,7 +62,9 @@ def installation(machine, *requirements, python="3.11.8", **options) -> Installa
         server="mlflow",
         **options,
     )
-    return Installation(recipe=recipe, binary="uv", venv="/venv", folder="/build", run=machine.run, write=machine.write)
+    return Installation(
+        recipe=recipe, binary="uv", venv="/venv", folder="/build", builds=builds, run=machine.run, write=machine.write
+    )
 
 
 def test_all_is_installed_at_once_where_that_is_possible():
@@ -61,7 +72,7 @@ def test_all_is_installed_at_once_where_that_is_possible():
     machine = Machine()
     installation(machine, "uvicorn==0.30.0").install()
     assert machine.installed == ["mlflow==3.17.2\nuvicorn==0.30.0\n"]
-    assert {"uvicorn>=0.23", "a2wsgi>=1.10"} <= set(machine.commands[-1])
+    assert {"uvicorn>=0.23", "a2wsgi>=1.10"} <= set(machine.installs[-1])
 
 
 def test_a_pin_that_clashes_with_the_server_gives_way():
@@ -92,7 +103,7 @@ def test_a_failure_without_a_clash_is_not_tried_again():
     machine = Machine(refuses={"numpy": CLASH})
     with pytest.raises(InstallError):
         installation(machine, "numpy==99.0").install()
-    assert len(machine.commands) == 1
+    assert len(machine.installs) == 1
 
 
 def test_only_what_the_server_needs_gives_way():
@@ -118,7 +129,7 @@ def test_constraints_and_allowed_lines_reach_the_installer():
     files = {"constraints.txt": ["six==1.15.0"]}
     installation(machine, line, "-c constraints.txt", allow=[line], constraint_files=files).install()
     assert machine.files == {"requirements.txt": f"{line}\nmlflow==3.17.2\n", "constraints.txt": "six==1.15.0\n"}
-    assert machine.commands[-1][machine.commands[-1].index("-c") + 1] == "/build/constraints.txt"
+    assert machine.installs[-1][machine.installs[-1].index("-c") + 1] == "/build/constraints.txt"
 
 
 @pytest.mark.parametrize("git", [True, False])
@@ -137,3 +148,38 @@ def test_pins_are_listed_without_credentials():
     """They go into the evidence."""
     frozen = "Using Python\nsix==1.16.0\nx @ https://user:secret@example.org/x.whl\n"
     assert pins_of(frozen) == ("six==1.16.0", "x @ https://example.org/x.whl")
+
+
+NO_WHEEL = """error: No solution found when resolving dependencies
+  cause: Because docopt==0.6.2 has no usable wheels and you require docopt==0.6.2, we can conclude that they are unsatisfiable.
+
+hint: Wheels are required for `docopt` because building from source is disabled for all packages (i.e., with `--no-build`)
+"""
+
+
+def test_what_has_no_wheel_is_not_built_where_nothing_may_be():
+    """The caller does that elsewhere; where it may be built, the same words are the version's fault."""
+    with pytest.raises(NeedsBuild):
+        installation(Machine(refuses={"docopt": NO_WHEEL}), "docopt==0.6.2").install()
+    machine = Machine(refuses={"docopt": NO_WHEEL})
+    with pytest.raises(InstallError):
+        installation(machine, "docopt==0.6.2", builds=True).install()
+    assert "--no-build" not in machine.installs[0]
+
+
+def test_a_build_that_uv_stops_while_it_runs_counts_too():
+    """A direct URL of a source distribution, whose words differ."""
+    words = "error: Building source distributions is disabled, but attempted to build `x`\n"
+    line = "x @ https://example.org/x.tar.gz"
+    with pytest.raises(NeedsBuild):
+        installation(Machine(refuses={"x @": words}), line, allow=[line]).install()
+
+
+def test_bytecode_is_made_by_an_interpreter_that_runs_nothing_of_the_environment():
+    """A `.pth` file is code. What can not be compiled is left, but for a full disk."""
+    machine = Machine(compiled=(1, "*** Error compiling 'old.py'..."))
+    installation(machine, "six==1.16.0").install()
+    assert machine.commands[-1][:5] == ["/usr/bin/python3.11", "-I", "-S", "-m", "compileall"]
+    machine = Machine(compiled=(1, "OSError: [Errno 28] No space left on device"))
+    with pytest.raises(EngineError, match="the disk is full"):
+        installation(machine, "six==1.16.0").install()

@@ -170,3 +170,14 @@ def test_the_tag_of_this_process_fits():
     session = SessionTag.new()
     assert staging_owner(staging_tag(session)) == session.owner
     assert len(staging_tag(session)) <= 128
+
+
+def test_a_foundation_stays_while_an_environment_stands_on_it_and_goes_after_it():
+    """Whatever its own age; both are environments, and the upper one has to go first."""
+    below = environment("foundation", days=99)
+    layers = (*below.layers, Layer(chain=(*below.layers[-1].chain, "sha256:top"), size=5))
+    young, old = environment("b", layers=layers), environment("b", layers=layers, days=99)
+    assert dict(plan(below, young).kept)["mlgate/environment:foundation"] == "another image stands on it"
+    found = plan(below, old)
+    assert names(found.images) == ["mlgate/environment:b", "mlgate/environment:foundation"]
+    assert found.freed() == 1005

@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import pytest
 
 from mlgate.errors import InstallError, PolicyError
 from mlgate.images.recipe import (
     DEFAULT_PYTHON,
     Recipe,
+    foundation,
     recipe_digest,
     recipe_for,
     recipe_key,
@@ -54,6 +57,16 @@ def test_an_own_base_image_is_taken_as_it_is():
 def test_a_version_that_names_no_python_gets_the_same_on_every_host():
     """A constant, not this interpreter's."""
     assert recipe(python_version=None).python == DEFAULT_PYTHON
+
+
+def test_the_foundation_holds_mlflow_and_nothing_else_of_a_versions():
+    """Else one version could plant something in another's environment. Base, Python and server stay the same."""
+    made = recipe(requirements=["numpy==2.0.0", "MLflow==3.17.2", "evil==1"], python_version="3.12.4")
+    shared = foundation(made)
+    assert shared == replace(made, requirements=("MLflow==3.17.2",))
+    assert foundation(shared) == shared
+    line = "evil @ https://example.org/evil.whl"
+    assert foundation(recipe(requirements=["mlflow==3.17.2", line], allow=[line])).allowed == ()
 
 
 @pytest.mark.parametrize("version", ["2.7.18", "three", "", "4.0"])

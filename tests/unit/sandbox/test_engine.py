@@ -11,7 +11,7 @@ from mlgate.errors import ConfigError, EngineError
 from mlgate.sandbox.address import CERTIFICATES, address_of
 from mlgate.sandbox.engine import connect, engine_address
 from mlgate.sandbox.session import SessionTag
-from mlgate.sandbox.watchdog import Watchdog
+from mlgate.sandbox.watchdog import Watchdog, new_folder
 
 
 def test_an_engine_that_does_not_answer_is_said_in_one_line(monkeypatch, tmp_path):
@@ -117,6 +117,19 @@ def test_the_watchdog_removes_the_temporary_directory_when_it_is_closed(tmp_path
     watchdog.close()
     assert not folder.exists()
     assert tmp_path.exists()
+
+
+def test_the_temporary_directory_is_made_after_its_watchdog(monkeypatch, tmp_path):
+    """A kill between the two would leave it."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    folder = new_folder()
+    assert list(tmp_path.iterdir()) == []
+    watchdog = Watchdog.start(SessionTag.new(), folder)
+    assert list(tmp_path.iterdir()) == [folder]
+    assert folder.stat().st_mode & 0o777 == 0o700
+    watchdog.close(clean=True)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("module", ["mlgate.sandbox.watchdog", "mlgate.sandbox.interface", "mlgate.images.recipe"])
