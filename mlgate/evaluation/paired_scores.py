@@ -20,9 +20,7 @@ from mlgate.policy_accuracy import Accuracy
 from mlgate.statistics.interval import Undefined
 
 # Details that say how the run went, and not what follows from the scores: a recomputation has none of them.
-RUN_ONLY = frozenset(
-    {"scores", "scoring", "tables", "weak_slices", "weak_slices_search", "data_warnings", "repeat_use"}
-)
+RUN_ONLY = frozenset({"scores", "scoring", "tables", "weak_slices", "weak_slices_search", "data_warnings", "warning"})
 
 Slices = Mapping[str, Partition | Undefined]
 

@@ -11,6 +11,7 @@ from mlgate.errors import DataError, MlgateError, OutputError, PolicyError
 from mlgate.evaluation.answer_columns import Classes
 from mlgate.evaluation.champion_scores import ChampionScores, ScoresKey
 from mlgate.evaluation.evidence_details import comparison_details, rows_to_show
+from mlgate.evaluation.holdout import repeat_use
 from mlgate.evaluation.judgement.sides import Absence, NoChampion
 from mlgate.evaluation.mapping_check import check_mapping, truth_kind
 from mlgate.evaluation.metric_set import metrics_of, needs_of
@@ -76,6 +77,7 @@ def run_accuracy(
     policy: Policy,
     checks: Sequence[str],
     challenger_digest: str,
+    judged_before: frozenset[str],
     folder: Path,
     seed: int,
     tell: Tell,
@@ -91,6 +93,7 @@ def run_accuracy(
         policy: What is asked.
         checks: Ids of the accuracy checks that it expects.
         challenger_digest: Of its artifacts.
+        judged_before: The same of the versions that were judged on these data before.
         folder: Of the run's files.
         seed: Of every resampling.
         tell: Takes lines of progress.
@@ -131,7 +134,10 @@ def run_accuracy(
         scores=scores,
         checks=tuple(checks),
         details=_details(scores, _written(folder, scores, data, facts)),
-        tables=lambda: _tables(scores, data, full=policy.values.evidence.rows == "full"),
+        tables=lambda: {
+            **_tables(scores, data, full=policy.values.evidence.rows == "full"),
+            **_warning(len(judged_before | {challenger_digest}), policy.values.accuracy.max_challengers),
+        },
     )
 
 
@@ -211,6 +217,11 @@ def _details(scores: PairedScores, digest: str) -> dict[str, Any]:
     if isinstance(scores.champion, ScoredModel):
         scoring["champion"] = scores.champion.to_json()
     return {"scores": digest, "scoring": scoring}
+
+
+def _warning(challengers: int, limit: int) -> dict[str, str]:
+    text = repeat_use(challengers, limit)
+    return {"warning": text} if text else {}
 
 
 def _tables(scores: PairedScores, data: EvaluationData, *, full: bool) -> dict[str, Any]:

@@ -129,6 +129,12 @@ class ModelRegistry(Protocol):
         *artifact_digest* narrows the search by run tag; it is a hint for speed, and the caller compares again.
         """
 
+    def challengers(self, name: str, data_digest: str) -> frozenset[str]:
+        """Return the artifact digests of what finished gate runs of a registered model judged on these data.
+
+        By run tags, which anybody may write: for a warning, and for no decision.
+        """
+
     def run_file(self, run_id: str, path: str, destination: Path) -> bool:
         """Download one file of a gate run to the file *destination*; return whether the run has it.
 

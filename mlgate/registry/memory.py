@@ -191,6 +191,12 @@ class MemoryRegistry:
                 and artifact_digest in (None, run.tags.get(keys.ARTIFACT_DIGEST))
             )[:limit]
 
+    def challengers(self, name: str, data_digest: str) -> frozenset[str]:
+        """Return the artifact digests that were judged on these data."""
+        with self._lock:
+            found = [run.tags for run in self._runs if run.model == name and run.tags.get(keys.DATA) == data_digest]
+            return frozenset(tags[keys.ARTIFACT_DIGEST] for tags in found if keys.ARTIFACT_DIGEST in tags)
+
     def run_file(self, run_id: str, path: str, destination: Path) -> bool:
         """Write one file of a gate run to *destination*."""
         with self._lock:

@@ -26,7 +26,7 @@ from mlgate.registry import tags as keys
 from mlgate.registry.downloads import download
 from mlgate.registry.interface import GateRun, LoggedDataset, StoredEvidence
 from mlgate.registry.local import copy_directory, directory_version, local_directory, registered
-from mlgate.registry.mlflow_lookup import ABSENT, PAGE, Lookup, error_code, pages
+from mlgate.registry.mlflow_lookup import ABSENT, Lookup, error_code
 from mlgate.registry.urls import without_credentials
 
 # MLflow's own limits of one log-batch call.
@@ -282,24 +282,19 @@ class MlflowRegistry:
     def evidence(self, name: str, *, artifact_digest: str | None = None, limit: int = 200) -> Sequence[StoredEvidence]:
         """Return the finished gate runs' `evidence.json` for a registered model, newest first."""
         with self._calling(f"reading the evidence of {name}") as client:
-            experiment = client.get_experiment_by_name(keys.experiment_name(name))
-            if experiment is None:
-                return ()
-            wanted = "attributes.status = 'FINISHED'"
-            if artifact_digest is not None and "'" not in artifact_digest:
-                wanted += f" and tags.`{keys.ARTIFACT_DIGEST}` = '{artifact_digest}'"
-            runs = pages(
-                lambda token: client.search_runs(
-                    [experiment.experiment_id],
-                    filter_string=wanted,
-                    max_results=PAGE,
-                    order_by=["attributes.end_time DESC", "attributes.start_time DESC"],
-                    page_token=token,
-                )
-            )
-            finished = [run for run in islice(runs, limit) if run.info.status == "FINISHED"]
+            narrowed = {} if artifact_digest is None else {"artifact_digest": artifact_digest}
+            finished = list(islice(Lookup(client, self.uri).gate_runs(name, **narrowed), limit))
             with ThreadPoolExecutor(_DOWNLOADS) as pool:
                 return tuple(found for found in pool.map(self._stored, finished) if found is not None)
+
+    def challengers(self, name: str, data_digest: str) -> frozenset[str]:
+        """Return the artifact digests of what was judged on these data."""
+        with self._calling(f"counting what was judged on the data of {name}") as client:
+            runs = Lookup(client, self.uri).gate_runs(name, data=data_digest)
+            found = [
+                run.data.tags.get(keys.ARTIFACT_DIGEST) for run in runs if run.data.tags.get(keys.DATA) == data_digest
+            ]
+            return frozenset(str(digest) for digest in found if digest)
 
     def _stored(self, run: Any) -> StoredEvidence | None:
         """Return a run's evidence; `None` where it has none. A store that does not answer is an error, not "none"."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from mlgate.errors import ModelNotFound, RegistryError
 from mlgate.model_version import ModelUri, ModelVersion
+from mlgate.registry import tags as keys
 
 # How MLflow says "there is none"; a missing alias and an impossible run id are invalid parameters to it.
 ABSENT = frozenset({"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND", "ENDPOINT_NOT_FOUND"})
@@ -186,6 +187,33 @@ class Lookup:
             source_run_id=run_id,
             location=self._concrete(location, hops),
         )
+
+    def gate_runs(self, name: str, **tags: str) -> Iterator[Any]:
+        """Yield MLflow's finished runs of experiment `mlgate/<name>`, newest first.
+
+        Args:
+            name: The registered model.
+            tags: Values that run tags must have, by key without `mlgate.`.
+        """
+        experiment = self._client.get_experiment_by_name(keys.experiment_name(name))
+        if experiment is None:
+            return
+        wanted = " and ".join(
+            [
+                "attributes.status = 'FINISHED'",
+                *(f"tags.`mlgate.{key}` = '{value}'" for key, value in tags.items() if "'" not in value),
+            ]
+        )
+        found = pages(
+            lambda token: self._client.search_runs(
+                [experiment.experiment_id],
+                filter_string=wanted,
+                max_results=PAGE,
+                order_by=["attributes.end_time DESC", "attributes.start_time DESC"],
+                page_token=token,
+            )
+        )
+        yield from (run for run in found if run.info.status == "FINISHED")
 
     def _models_of_run(self, run: Any) -> list[Any]:
         try:

@@ -19,6 +19,7 @@ CHAMPION = "mlgate.champion"
 TESTED_AT = "mlgate.tested_at"
 REPORT = "mlgate.report"
 SUBJECT = "mlgate.subject"
+DATA = "mlgate.data"
 
 # MLflow's own keys: a run's kind (its UI knows `test`) and its description.
 RUN_TYPE = MappingProxyType({"mlflow.runType": "test"})
@@ -66,7 +67,8 @@ def version_tags(evidence: Evidence, *, run_id: str, report_url: str | None) -> 
 
 def run_tags(evidence: Evidence) -> dict[str, str]:
     """Return the tags that make a gate run findable; add `NOTE` for the text on the run's page."""
-    tags = {**RUN_TYPE, SUBJECT: evidence.subject.uri, **_facts(evidence), STATUS: evidence.verdict.outcome}
+    data = evidence.data.digest if evidence.data else NONE
+    tags = {**RUN_TYPE, SUBJECT: evidence.subject.uri, **_facts(evidence), DATA: data, STATUS: evidence.verdict.outcome}
     return {key: cut(value) for key, value in tags.items()}
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from mlgate.artifacts.signature import Signature
-from mlgate.errors import MlgateError
+from mlgate.errors import MlgateError, RegistryError
 from mlgate.evaluation.rows import EvaluationData
 from mlgate.evidence import CheckResult, Finding, Outcome
 from mlgate.model_version import ModelVersion
@@ -77,6 +77,18 @@ def mlgate_seed(request: pytest.FixtureRequest) -> int:
 def mlgate_digest(request: pytest.FixtureRequest) -> str:
     """Digest of its artifacts."""
     return _run(request).directory.digest
+
+
+@pytest.fixture(scope="session")
+def mlgate_challengers(request: pytest.FixtureRequest) -> frozenset[str]:
+    """Artifact digests of the versions that were judged on the same evaluation data before."""
+    run = _run(request)
+    if run.data is None or run.version.name is None:
+        return frozenset()
+    try:
+        return run.registry.challengers(run.version.name, run.data.digest)
+    except RegistryError:
+        return frozenset()  # it is for a warning only
 
 
 @pytest.fixture(scope="session")

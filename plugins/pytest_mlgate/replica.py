@@ -1,11 +1,9 @@
 """The version under test, served by a worker on another machine; wired there as it is here."""
 
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from mlgate.artifacts.cache import fetch
 from mlgate.errors import ModelDirectoryError
@@ -49,9 +47,10 @@ class FetchedReplica:
                 f"{self.version.uri}: artifacts {directory.digest}, and the run has {self.digest}"
             )
         with ExitStack() as stack:
-            home, tag = Path(tempfile.mkdtemp(prefix="mlgate-")), SessionTag.new()
+            tag = SessionTag.new()
+            home, close = wiring.guard(tag, sandbox=self.sandbox)
             stack.callback(shutil.rmtree, home, ignore_errors=True)
-            stack.callback(wiring.guard(tag, home, sandbox=self.sandbox))
+            stack.callback(close)
             server = wiring.make_server(
                 directory, self.policy, sandbox=self.sandbox, session=tag, scratch=home, tell=_say_nothing
             )

@@ -69,12 +69,12 @@ class World:
     name: str
     fetched_from: Path
 
-    def publish(self, version, folder, *, evidence=b"{}", digest="sha256:aa", **changes):
+    def publish(self, version, folder, *, evidence=b"{}", digest="sha256:aa", data="none", **changes):
         """Publish a gate run with this evidence; `None` for none."""
         folder.mkdir(parents=True, exist_ok=True)
         if evidence is not None:
             (folder / "evidence.json").write_bytes(evidence)
-        run = {"name": "gate", "tags": {tags.ARTIFACT_DIGEST: digest}, "metrics": {}, **changes}
+        run = {"name": "gate", "tags": {tags.ARTIFACT_DIGEST: digest, tags.DATA: data}, "metrics": {}, **changes}
         return self.registry.publish(GateRun(version=version, folder=folder, **run))
 
 
@@ -246,6 +246,19 @@ class TestContract:
         world.publish(added, tmp_path / "2", digest="sha256:bb")
         assert [one.run_id for one in world.registry.evidence(world.name, artifact_digest="sha256:aa")] == [run_id]
         assert list(world.registry.evidence(world.name, artifact_digest="sha256:cc")) == []
+
+    def test_what_was_judged_on_the_same_data_is_counted_once_each(self, world, tmp_path):
+        """Of this model, by the data's digest; a run twice on one version is one."""
+        added = world.add(world.name, world.fetched_from)
+        other = world.add(f"{world.name} b", world.fetched_from)
+        for number, (version, digest, data) in enumerate(
+            [(added, "sha256:aa", "sha256:d"), (added, "sha256:aa", "sha256:d"), (added, "sha256:bb", "sha256:d"),
+             (added, "sha256:cc", "sha256:e"), (other, "sha256:dd", "sha256:d")]
+        ):  # fmt: skip
+            world.publish(version, tmp_path / str(number), digest=digest, data=data)
+        assert world.registry.challengers(world.name, "sha256:d") == {"sha256:aa", "sha256:bb"}
+        assert world.registry.challengers(world.name, "it's") == frozenset()
+        assert world.registry.challengers("never tested", "sha256:d") == frozenset()
 
     def test_a_run_without_evidence_is_not_evidence(self, world, tmp_path):
         """It was not ours, or somebody deleted the file."""

@@ -19,6 +19,8 @@ OBJECT_STORE_BYTES = 256 * 2**20
 # One for the process: Ray reads it once.
 _TOKEN = secrets.token_hex(32)
 _QUIET: Mapping[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
+# Its own words go where ours do, and say nothing that we do not.
+_SILENT = {"RAY_BACKEND_LOG_LEVEL": "fatal", "RAY_DATA_LOG_LEVEL": "CRITICAL"}
 # A socket's path has at most 107 characters, and Ray puts 65 of its own behind this folder's name.
 _LONGEST_TMP = 20
 
@@ -40,7 +42,7 @@ def open_ray(*, cpus: int) -> Iterator[Any]:
             f"RAY_ADDRESS {address}: Ray Data needs a node of the cluster and no client",
             hint="run mlgate on a node of the cluster, with RAY_ADDRESS=host:6379",
         )
-    with _joined(address) if address else _started(cpus) as found:
+    with _environment(_SILENT), _joined(address) if address else _started(cpus) as found:
         yield found
 
 

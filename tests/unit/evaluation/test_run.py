@@ -65,6 +65,7 @@ def run(tmp_path):
             "policy": POLICY,
             "checks": POLICY.expected_checks(champion=True)["accuracy"],
             "challenger_digest": "sha256:c",
+            "judged_before": frozenset(),
             "folder": tmp_path / "files",
             "seed": 1,
             "tell": print,
@@ -137,3 +138,14 @@ def test_a_metric_of_the_users_own_is_refused_before_anything_is_started(tmp_pat
     (tmp_path / "own" / "cost.py").write_text("raise SystemExit\n")
     with pytest.raises(PolicyError, match="lies in the model directory"):
         check_metrics(load_policy(None), DATA, model=tmp_path / "own")
+
+
+def test_data_that_too_many_challengers_were_judged_on_warn_once(run):
+    """With the count, this one among them; a second run of the same version is no other challenger."""
+    first, second = POLICY.expected_checks(champion=True)["accuracy"][:2]
+    many = frozenset(f"sha256:{number}" for number in range(20))
+    warned = run(judged_before=many)
+    assert warned.judge(first)[0].details["warning"].startswith("21 different challengers")
+    assert "warning" not in warned.judge(second)[0].details
+    assert "warning" not in run(judged_before=many - {"sha256:0"}).judge(first)[0].details
+    assert "warning" not in run(judged_before=many - {"sha256:0"} | {"sha256:c"}).judge(first)[0].details
