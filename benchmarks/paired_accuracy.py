@@ -79,6 +79,7 @@ def stored(path: Path, _: int) -> dict[str, float]:
 
     # The imports are what a command pays once, whatever the rows; they are no part of a cost per row.
     from mlgate.evaluation.score_table import read_scores  # isort: skip
+    import pandas  # noqa: F401, ICN001 - pyarrow imports it for the type of a column; the peer's is imported before, too
     import pyarrow.parquet  # noqa: F401
 
     metrics, began = [find_metric(name) for name in METRICS[:2]], time.process_time()

@@ -189,8 +189,8 @@ def f1_table(way: str, swapped: float = 0.0) -> Population:
 def heavy_errors(degrees: int, correlation: float = 0.9) -> Population:
     """Errors t distributed, heavy for both models on the same rows; the challenger's RMSE is s times the champion's.
 
-    That is sqrt(degrees / (degrees - 2)). With 3 degrees a squared error has no variance, so that the RMSE has no standard
-    error: a few rows carry it whatever their number, and no number of rows is enough.
+    The champion's is sqrt(degrees / (degrees - 2)). With 3 degrees a squared error has no variance, so that the RMSE has no
+    standard error for a power calculation to rest on.
     """
     level = math.sqrt(degrees / (degrees - 2))
 

@@ -11,7 +11,13 @@ from dataclasses import dataclass
 
 from mlgate.evaluation.metric_names import METRICS, Better
 from mlgate.policy_accuracy import Accuracy
-from mlgate.statistics.power import minimum_detectable_loss, rows_needed, rows_needed_identical
+from mlgate.statistics.power import (
+    minimum_detectable_loss,
+    minimum_detectable_share,
+    rows_needed,
+    rows_needed_identical,
+    rows_needed_proportion,
+)
 
 # Assumed where the policy has no floor to take a level from: a usable model of each kind.
 LEVEL = 0.8
@@ -105,15 +111,18 @@ def _planned(
         counting = math.floor(available * spread.counting / effect)
         if counting < 1:
             return None
-        normal = minimum_detectable_loss(spread.deviation / math.sqrt(counting), confidence, power=power)
-        return max(normal, _least_margin(counting, confidence)) if spread.share_like else normal
+        if spread.share_like:
+            shown = minimum_detectable_share(counting, spread.deviation**2, confidence, power=power)
+            return max(shown, _least_margin(counting, confidence))
+        return minimum_detectable_loss(spread.deviation / math.sqrt(counting), confidence, power=power)
 
     def needed(share: float) -> int | None:
         if spec.margin is None:
             return None
-        counting = rows_needed(spread.deviation, 1, spec.margin, confidence, power=power)
         if spread.share_like and spec.margin < 1:
-            counting = max(counting, rows_needed_identical(spec.margin, confidence))
+            counting = rows_needed_proportion(spread.deviation**2, 0, 1, spec.margin, confidence, power=power)
+        else:
+            counting = rows_needed(spread.deviation, 1, spec.margin, confidence, power=power)
         return math.ceil(counting * effect / spread.counting / share)
 
     return PlannedMetric(

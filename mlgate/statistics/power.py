@@ -12,6 +12,8 @@ from scipy import stats
 
 from mlgate.statistics.arguments import check_confidence, check_counts, check_share
 from mlgate.statistics.interval import Interval
+from mlgate.statistics.paired import tango_lower
+from mlgate.statistics.paired_shares import CORRECTION, paired_share_lower
 
 
 def rows_needed_identical(margin: float, confidence: float) -> int:
@@ -42,7 +44,9 @@ def rows_needed_proportion(
 ) -> int:
     """Count the rows needed for an accuracy-like margin from the discordance seen so far.
 
-    N = (z_confidence + z_power)^2 (p01 + p10) / margin^2, at least `rows_needed_identical`.
+    The rows at which `minimum_detectable_share` is the margin, at least `rows_needed_identical`. The textbook's
+    (z_confidence + z_power)^2 (p01 + p10) / margin^2 takes the variance without a loss, the score test that of a loss of
+    the margin: with 5 % discordant and a margin of 5 points its rows have a power of 67 % for 80 %.
 
     Args:
         b: Rows where only the challenger is right.
@@ -60,9 +64,48 @@ def rows_needed_proportion(
     """
     check_counts(n, b, c)
     least = rows_needed_identical(margin, confidence)
-    if n == 0:
+    if not b + c:
         return least
-    return max(least, math.ceil((_quantile_sum(confidence, power) / margin) ** 2 * (b + c) / n))
+
+    def enough(rows: int) -> bool:
+        return minimum_detectable_share(rows, (b + c) / n, confidence, power=power) <= margin
+
+    if enough(least):
+        return least
+    low, high = least, 2 * least
+    while not enough(high):
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    return high
+
+
+def minimum_detectable_share(rows: float, discordance: float, confidence: float, *, power: float = 0.8) -> float:
+    """Give the smallest margin of paired shares at which two equally good models would pass with the stated power.
+
+    The width of the score bound on the counts expected, carried from its confidence to confidence and power. Enumerated
+    for discordances of 0.2-20 %, margins of 1-10 points and powers of 80, 90 and 98 %: the power is at least the stated
+    one, and above it by 1.5 points at most where more than 30 rows are discordant.
+
+    Args:
+        rows: Rows that count, >= 1.
+        discordance: Share of them on which only one of the two is right, in (0, 1].
+        confidence: One-sided, in (0.5, 1).
+        power: In (0, 1).
+
+    Returns:
+        A share.
+
+    Raises:
+        ValueError: An argument is out of range.
+    """
+    if (1 - discordance) ** rows >= power:
+        # So rarely does any row differ that what identical answers show is enough.
+        return -paired_share_lower(0, 0, math.floor(rows), confidence)
+    half = rows * discordance / 2
+    width = -tango_lower(half, half, rows, confidence, correction=CORRECTION)
+    return width * _quantile_sum(confidence, power) / _z(confidence)
 
 
 def minimum_detectable_loss(standard_error: float, confidence: float, *, power: float = 0.8) -> float:

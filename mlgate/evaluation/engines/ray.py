@@ -10,7 +10,7 @@ import math
 import os
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -24,8 +24,11 @@ from mlgate.evaluation.conformance import bad_row
 from mlgate.evaluation.engines.interface import Replica
 from mlgate.evaluation.engines.ray_cluster import open_ray
 from mlgate.evaluation.engines.ray_worker import (
+    MOST_RETRIES,
     Addresses,
+    Beginnings,
     OwnServer,
+    PartitionLost,
     Servers,
     Worker,
     read_answers,
@@ -39,8 +42,6 @@ from mlgate.scoring.payloads import Batch
 if TYPE_CHECKING:
     from mlgate.scoring.client import ScoringClient
 
-# How often a worker is started anew; one that dies more often is killed by its rows, or by its machine.
-WORKER_RETRIES = 3
 # Longest wait for the first worker.
 WORKER_START_S = 300
 # A partition of as many requests is sent anew where a worker is lost.
@@ -211,7 +212,7 @@ class _Scoring:
         """Yield the answers in the order of the requests."""
         if not self.parts:
             return
-        import ray.data as ray_data  # noqa: PLC0415 - an extra, and three seconds
+        import ray.data as ray_data  # noqa: PLC0415 - as in `_mapped`
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # Ray's copy reads its own old names
@@ -222,10 +223,10 @@ class _Scoring:
         context.print_on_execution_start = False
         try:
             with ray_data.DataContext.current(context):
-                for table in _mapped(ray_data, self.parts, crew).iter_batches(batch_size=None, batch_format="pyarrow"):
+                for table in _mapped(ray, self.parts, crew).iter_batches(batch_size=None, batch_format="pyarrow"):
                     yield from read_answers(table, self.client.protocol)
         except ray.exceptions.RayError as error:
-            raise EngineError(f"{_why(error)}: {self._left()}", hint="nothing was judged; ray logs say more") from error
+            raise EngineError(self._why(_cause(error)), hint="nothing was judged") from error
 
     def _take(self, ray: Any, answer: Answer) -> None:
         rows = self.sizes[self.asked]
@@ -259,6 +260,18 @@ class _Scoring:
         table = ray.get(self.parts[part])
         return unpack(table.column("batch")[number - self.part_of.index(part)].as_py())
 
+    def _why(self, cause: BaseException) -> str:
+        match cause:
+            case PartitionLost(partition=partition):
+                first = sum(self.sizes[: self.part_of.index(partition)])
+                rows = sum(size for size, part in zip(self.sizes, self.part_of, strict=True) if part == partition)
+                places = f"{self.name_row(first)} to {self.name_row(first + rows - 1)}"
+                return f"{places}: no answers, {1 + MOST_RETRIES} Ray workers that had these rows have died"
+            case EngineError(message=message):
+                return f"{message}: {self._left()}"
+            case _:
+                return f"Ray gives up ({type(cause).__name__}): {self._left()}"
+
     def _left(self) -> str:
         return f"no answers from {self.name_row(self.done)} on, {sum(self.sizes) - self.done} of {sum(self.sizes)} rows"
 
@@ -271,30 +284,34 @@ def partitions(batches: Iterable[Batch], workers: int) -> Iterator[Sequence[Batc
         count += 1
 
 
-def _mapped(ray_data: Any, parts: Sequence[Any], crew: _Crew) -> Any:
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy  # noqa: PLC0415 - as above
+def _mapped(ray: Any, parts: Sequence[Any], crew: _Crew) -> Any:
+    """Return the partitions mapped to their answers; Ray starts a lost worker anew, and sends its partition again."""
+    import ray.data as ray_data  # noqa: PLC0415 - an extra, and three seconds
 
-    place: dict[str, Any] = {}
-    if crew.node:
-        place["scheduling_strategy"] = NodeAffinitySchedulingStrategy(node_id=crew.node, soft=False)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of retries as arguments; the extra ends before they go
-        return _map(ray_data, parts, crew, place)
-
-
-def _map(ray_data: Any, parts: Sequence[Any], crew: _Crew, place: Mapping[str, Any]) -> Any:
+    counter = ray.remote(Beginnings).options(num_cpus=0, max_restarts=-1, max_task_retries=-1).remote()
     return ray_data.from_arrow_refs(list(parts)).map_batches(
         Worker,
-        fn_constructor_args=(crew.servers, __version__),
+        fn_constructor_args=(crew.servers, __version__, _Begin(counter=counter)),
         batch_size=None,
         batch_format="pyarrow",
         zero_copy_batch=True,
         compute=ray_data.ActorPoolStrategy(min_size=1, max_size=crew.size, initial_size=crew.size),
         num_cpus=crew.cpus,
-        max_restarts=WORKER_RETRIES,
-        max_task_retries=WORKER_RETRIES,
-        **place,
+        label_selector={"ray.io/node-id": crew.node} if crew.node else None,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Begin:
+    """Asks the process that counts; travels to the workers."""
+
+    counter: Any
+
+    def __call__(self, partition: int) -> int:
+        import ray  # noqa: PLC0415 - an extra
+
+        count: int = ray.get(self.counter.begin.remote(partition))
+        return count
 
 
 def _valid(answer: Answer, rows: int, outputs: Schema | None) -> list[Any] | None:
@@ -305,11 +322,11 @@ def _valid(answer: Answer, rows: int, outputs: Schema | None) -> list[Any] | Non
     return found if len(found) == rows and bad_row(found, outputs) is None else None
 
 
-def _why(error: BaseException) -> str:
-    """Return in a line what happened to a worker: what it raised itself, else what Ray says."""
+def _cause(error: BaseException) -> BaseException:
+    """Return what a worker raised itself; where it raised nothing, what Ray says."""
     seen: BaseException | None = error
     while seen is not None:
-        if isinstance(seen, EngineError):
-            return seen.message
+        if isinstance(seen, (EngineError, PartitionLost)):
+            return seen
         seen = getattr(seen, "cause", None) or seen.__cause__
-    return f"Ray lost a worker for good ({type(error).__name__}), after {WORKER_RETRIES} new starts"
+    return error

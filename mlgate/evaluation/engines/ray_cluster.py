@@ -4,6 +4,7 @@ import logging
 import os
 import secrets
 import signal
+import socket
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,8 +20,10 @@ OBJECT_STORE_BYTES = 256 * 2**20
 # One for the process: Ray reads it once.
 _TOKEN = secrets.token_hex(32)
 _QUIET: Mapping[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
-# Its own words go where ours do, and say nothing that we do not.
-_SILENT = {"RAY_BACKEND_LOG_LEVEL": "fatal", "RAY_DATA_LOG_LEVEL": "CRITICAL"}
+# Ray Data's words go where ours do, and say nothing that we do not.
+_SILENT = {"RAY_DATA_LOG_LEVEL": "CRITICAL"}
+# Ray itself tries for minutes.
+CONNECT_TIMEOUT_S = 5.0
 # A socket's path has at most 107 characters, and Ray puts 65 of its own behind this folder's name.
 _LONGEST_TMP = 20
 
@@ -42,12 +45,14 @@ def open_ray(*, cpus: int) -> Iterator[Any]:
             f"RAY_ADDRESS {address}: Ray Data needs a node of the cluster and no client",
             hint="run mlgate on a node of the cluster, with RAY_ADDRESS=host:6379",
         )
-    with _environment(_SILENT), _joined(address) if address else _started(cpus) as found:
+    own = address in {"", "local"}
+    with _environment(_SILENT), _started(cpus) if own else _joined(address) as found:
         yield found
 
 
 @contextmanager
 def _joined(address: str) -> Iterator[Any]:
+    _check_port(address)
     import ray  # noqa: PLC0415 - an extra, and two seconds
 
     ours = not ray.is_initialized()
@@ -59,6 +64,16 @@ def _joined(address: str) -> Iterator[Any]:
     finally:
         if ours:
             ray.shutdown()
+
+
+def _check_port(address: str) -> None:
+    host, _, port = address.rpartition(":")
+    if not port.isdecimal():
+        return  # `auto`, or what Ray knows and we do not
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_TIMEOUT_S).close()
+    except (OSError, OverflowError) as error:
+        raise EngineError(f"no Ray cluster at {address}: {error}", hint="is RAY_ADDRESS right?") from error
 
 
 @contextmanager

@@ -1,7 +1,8 @@
 """What runs in Ray's workers: requests go out, and their answers come back as they are. Judges nothing."""
 
 import pickle
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -16,6 +17,32 @@ from mlgate.scoring.protocols import ServingProtocol
 
 # A request that was not answered for a reason that only the run's own server can tell.
 UNASKED = "unasked"
+# How often a partition is begun anew; one whose workers die more often kills them.
+MOST_RETRIES = 3
+
+
+class PartitionLost(Exception):
+    """Every worker that had a partition died.
+
+    Attributes:
+        partition: Its number.
+    """
+
+    def __init__(self, partition: int) -> None:
+        super().__init__(partition)  # by which it is pickled, too
+        self.partition = partition
+
+
+class Beginnings:
+    """Counts how often each partition was begun, in a process that no partition can kill."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[int] = Counter()
+
+    def begin(self, partition: int) -> int:
+        """Count one more, and return how many there were."""
+        self._counts[partition] += 1
+        return self._counts[partition]
 
 
 class Servers(Protocol):
@@ -86,24 +113,33 @@ class Worker:
     Args:
         servers: Whom to ask.
         version: Of mlgate, where the run is.
+        begin: Says how often a partition was begun, this time included.
 
     Raises:
         EngineError: This machine has another version of mlgate, or can not serve the model.
     """
 
-    def __init__(self, servers: Servers, version: str) -> None:
+    def __init__(self, servers: Servers, version: str, begin: Callable[[int], int]) -> None:
         from mlgate import __version__  # noqa: PLC0415 - 15 ms that importing this need not pay
 
         if __version__ != version:
             raise EngineError(f"a Ray worker has mlgate {__version__}, and this run is of {version}")
+        self._begin = begin
         self._stack = ExitStack()
         self._clients = servers.clients(self._stack)
 
     def __call__(self, part: Any) -> Any:
-        """Have the requests of one partition answered, in their order."""
+        """Have the requests of one partition answered, in their order.
+
+        Raises:
+            PartitionLost: It has cost too many workers.
+        """
+        partition = part.column("partition")[0].as_py()
+        if self._begin(partition) > 1 + MOST_RETRIES:
+            raise PartitionLost(partition)
         asked = zip(part.column("number").to_pylist(), part.column("batch").to_pylist(), strict=True)
         # Neighbouring partitions are under way at the same time, and go to different servers.
-        client = self._clients[part.column("partition")[0].as_py() % len(self._clients)]
+        client = self._clients[partition % len(self._clients)]
         return answer_table((number, _ask(client, unpack(packed))) for number, packed in asked)
 
     def __del__(self) -> None:

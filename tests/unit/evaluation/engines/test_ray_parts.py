@@ -1,6 +1,7 @@
 """The Ray engine's parts that need no Ray."""
 
 import importlib.util
+import pickle
 import subprocess
 import sys
 from contextlib import ExitStack, contextmanager
@@ -11,9 +12,12 @@ from mlgate.errors import ConfigError, EngineError, FailureKind, ServerError
 from mlgate.evaluation.engines.interface import find_engine
 from mlgate.evaluation.engines.ray import MOST_REQUESTS, partitions
 from mlgate.evaluation.engines.ray_worker import (
+    MOST_RETRIES,
     UNASKED,
     Addresses,
+    Beginnings,
     OwnServer,
+    PartitionLost,
     Worker,
     answer_table,
     pack,
@@ -62,6 +66,10 @@ def version() -> str:
     return mlgate.__version__
 
 
+def once(partition: int) -> int:
+    return 1
+
+
 def test_without_ray_the_engine_is_one_line_that_says_what_to_install(monkeypatch):
     """Before anything is started."""
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
@@ -106,7 +114,7 @@ def test_a_batch_arrives_as_it_was_sent(travels):
 def test_a_worker_hands_back_answers_in_order_and_says_which_it_has_not():
     """A server that is gone is the run's to look at."""
     servers = Servers("one", "two")
-    worker = Worker(servers, version())
+    worker = Worker(servers, version(), once)
     found = list(read_answers(worker(request_table(3, 10, [batch(1), batch(2), batch(3)])), Invocations()))
     assert [number for number, _ in found] == [10, 11, 12]
     assert [answer.problem for _, answer in found] == ["", UNASKED, ""]
@@ -126,7 +134,7 @@ def test_an_answer_arrives_byte_for_byte():
 def test_what_a_worker_started_ends_with_it():
     """Ray drops the object and calls nothing."""
     servers = Servers("one")
-    worker = Worker(servers, version())
+    worker = Worker(servers, version(), once)
     del worker
     assert servers.closed
 
@@ -134,7 +142,7 @@ def test_what_a_worker_started_ends_with_it():
 def test_a_worker_of_another_version_refuses():
     """Its rules may be others."""
     with pytest.raises(EngineError, match=r"a Ray worker has mlgate .*, and this run is of 0\.0\.9"):
-        Worker(Servers("one"), "0.0.9")
+        Worker(Servers("one"), "0.0.9", once)
 
 
 def test_a_worker_that_can_not_serve_the_model_says_why():
@@ -147,7 +155,7 @@ def test_a_worker_that_can_not_serve_the_model_says_why():
             yield
 
     with pytest.raises(EngineError, match="a Ray worker can not serve the model: no engine here"):
-        Worker(OwnServer(replica=Broken()), version())
+        Worker(OwnServer(replica=Broken()), version(), once)
 
 
 def test_a_server_that_belongs_to_the_run_is_asked_and_never_restarted():
@@ -156,3 +164,15 @@ def test_a_server_that_belongs_to_the_run_is_asked_and_never_restarted():
     with ExitStack() as stack:
         (client,) = servers.clients(stack)
         assert [client.score(batch(1)).problem for _ in range(2)] == ["connection", "connection"]
+
+
+def test_a_partition_that_kills_its_workers_is_given_up_by_its_number():
+    """What is counted outlives them; and the reason travels."""
+    counts = Beginnings()
+    table = request_table(7, 0, [batch(1)])
+    for _ in range(1 + MOST_RETRIES):
+        assert Worker(Servers("one"), version(), counts.begin)(table).num_rows == 1
+    with pytest.raises(PartitionLost) as caught:
+        Worker(Servers("one"), version(), counts.begin)(table)
+    assert pickle.loads(pickle.dumps(caught.value)).partition == 7
+    assert Worker(Servers("one"), version(), counts.begin)(request_table(8, 1, [batch(1)])).num_rows == 1
