@@ -10,9 +10,9 @@ import math
 import os
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Self
@@ -24,11 +24,10 @@ from mlgate.evaluation.conformance import bad_row
 from mlgate.evaluation.engines.interface import Replica
 from mlgate.evaluation.engines.ray_cluster import open_ray
 from mlgate.evaluation.engines.ray_worker import (
-    MOST_RETRIES,
+    GIVEN_UP,
     Addresses,
     Beginnings,
     OwnServer,
-    PartitionLost,
     Servers,
     Worker,
     read_answers,
@@ -192,12 +191,12 @@ class _Scoring:
         """
         self._send(ray, batches, crew)
         began = time.perf_counter()
-        for number, answer in self._answers(ray, crew):
-            if number != self.asked:
-                raise EngineError(
-                    f"Ray gave the answers to request {number} in the place of {self.asked}: {self._left()}"
-                )
-            self._take(ray, answer)
+        # Closed: an error that somebody keeps would keep the workers, too.
+        with closing(self._answers(ray, crew)) as answers:
+            for number, answer in answers:
+                if number != self.asked:
+                    raise EngineError(f"Ray answers request {number} in the place of {self.asked}: {self._left()}")
+                self._take(ray, answer)
         if self.asked != len(self.sizes):
             raise EngineError(f"Ray ended before all were answered: {self._left()}")
         self.seconds = time.perf_counter() - began
@@ -208,7 +207,7 @@ class _Scoring:
             self.part_of += [len(self.parts) - 1] * len(part)
             self.sizes += map(len, part)
 
-    def _answers(self, ray: Any, crew: _Crew) -> Iterator[tuple[int, Answer]]:
+    def _answers(self, ray: Any, crew: _Crew) -> Generator[tuple[int, Answer]]:
         """Yield the answers in the order of the requests."""
         if not self.parts:
             return
@@ -226,10 +225,17 @@ class _Scoring:
                 for table in _mapped(ray, self.parts, crew).iter_batches(batch_size=None, batch_format="pyarrow"):
                     yield from read_answers(table, self.client.protocol)
         except ray.exceptions.RayError as error:
-            raise EngineError(self._why(_cause(error)), hint="nothing was judged") from error
+            raise EngineError(
+                f"Ray gives up ({type(error).__name__}): {self._left()}", hint="nothing was judged"
+            ) from error
 
     def _take(self, ray: Any, answer: Answer) -> None:
         rows = self.sizes[self.asked]
+        if answer.problem.startswith(GIVEN_UP):
+            places = f"{self.name_row(self.done)} to {self.name_row(self.done + rows - 1)}"
+            raise EngineError(
+                f"{places}: no answers: {answer.problem.removeprefix(GIVEN_UP)}", hint="nothing was judged"
+            )
         found = _valid(answer, rows, self.outputs)
         self.requests += 1
         if found is None:
@@ -259,18 +265,6 @@ class _Scoring:
         part = self.part_of[number]
         table = ray.get(self.parts[part])
         return unpack(table.column("batch")[number - self.part_of.index(part)].as_py())
-
-    def _why(self, cause: BaseException) -> str:
-        match cause:
-            case PartitionLost(partition=partition):
-                first = sum(self.sizes[: self.part_of.index(partition)])
-                rows = sum(size for size, part in zip(self.sizes, self.part_of, strict=True) if part == partition)
-                places = f"{self.name_row(first)} to {self.name_row(first + rows - 1)}"
-                return f"{places}: no answers, {1 + MOST_RETRIES} Ray workers that had these rows have died"
-            case EngineError(message=message):
-                return f"{message}: {self._left()}"
-            case _:
-                return f"Ray gives up ({type(cause).__name__}): {self._left()}"
 
     def _left(self) -> str:
         return f"no answers from {self.name_row(self.done)} on, {sum(self.sizes) - self.done} of {sum(self.sizes)} rows"
@@ -320,13 +314,3 @@ def _valid(answer: Answer, rows: int, outputs: Schema | None) -> list[Any] | Non
     except NotAPrediction:
         return None
     return found if len(found) == rows and bad_row(found, outputs) is None else None
-
-
-def _cause(error: BaseException) -> BaseException:
-    """Return what a worker raised itself; where it raised nothing, what Ray says."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, (EngineError, PartitionLost)):
-            return seen
-        seen = getattr(seen, "cause", None) or seen.__cause__
-    return error

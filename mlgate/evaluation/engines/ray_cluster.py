@@ -5,6 +5,7 @@ import os
 import secrets
 import signal
 import socket
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,8 +21,8 @@ OBJECT_STORE_BYTES = 256 * 2**20
 # One for the process: Ray reads it once.
 _TOKEN = secrets.token_hex(32)
 _QUIET: Mapping[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
-# Ray Data's words go where ours do, and say nothing that we do not.
-_SILENT = {"RAY_DATA_LOG_LEVEL": "CRITICAL"}
+# Its words go where ours do, and say nothing that we do not.
+_SILENT = {"RAY_DATA_LOG_LEVEL": "CRITICAL", "RAY_BACKEND_LOG_LEVEL": "fatal"}
 # Ray itself tries for minutes.
 CONNECT_TIMEOUT_S = 5.0
 # A socket's path has at most 107 characters, and Ray puts 65 of its own behind this folder's name.
@@ -123,7 +124,8 @@ def _settings(mark: str) -> dict[str, str]:
 def _init(start: Callable[[], object], what: str, hint: str, *, again: Callable[[], object] | None = None) -> None:
     """Start or join; where *again* cleans up after a failure, a second time, as Ray waits 30 s and no longer for its own processes."""
     try:
-        start()
+        with _no_stderr():
+            start()
     except Exception as error:  # Ray raises that class itself
         if again is not None:
             again()
@@ -136,6 +138,20 @@ def _init(start: Callable[[], object], what: str, hint: str, *, again: Callable[
 def _end(ray: Any, mark: str) -> None:
     ray.shutdown()
     end_all(mark)
+
+
+@contextmanager
+def _no_stderr() -> Iterator[None]:
+    """Keep from the terminal what Ray's C++ writes there itself: for one, that its log level was set."""
+    sys.stderr.flush()
+    kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nothing, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nothing)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from mlgate.errors import EngineError, FailureKind, MlgateError
+from mlgate.errors import FailureKind, MlgateError
 from mlgate.evaluation.engines.interface import Replica
 from mlgate.sandbox.interface import ServerFailure
 from mlgate.scoring.answers import Answer
@@ -17,20 +17,10 @@ from mlgate.scoring.protocols import ServingProtocol
 
 # A request that was not answered for a reason that only the run's own server can tell.
 UNASKED = "unasked"
+# No server was asked, and none will be; what follows says why. Ray would carry an exception as the text of its traceback.
+GIVEN_UP = "given up: "
 # How often a partition is begun anew; one whose workers die more often kills them.
 MOST_RETRIES = 3
-
-
-class PartitionLost(Exception):
-    """Every worker that had a partition died.
-
-    Attributes:
-        partition: Its number.
-    """
-
-    def __init__(self, partition: int) -> None:
-        super().__init__(partition)  # by which it is pickled, too
-        self.partition = partition
 
 
 class Beginnings:
@@ -85,12 +75,9 @@ class OwnServer:
         """Start it.
 
         Raises:
-            EngineError: It can not be started there.
+            MlgateError: It can not be started there.
         """
-        try:
-            return [stack.enter_context(self.replica.serving())]
-        except MlgateError as error:
-            raise EngineError(f"a Ray worker can not serve the model: {error.message}", hint=error.hint) from error
+        return [stack.enter_context(self.replica.serving())]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,30 +101,27 @@ class Worker:
         servers: Whom to ask.
         version: Of mlgate, where the run is.
         begin: Says how often a partition was begun, this time included.
-
-    Raises:
-        EngineError: This machine has another version of mlgate, or can not serve the model.
     """
 
     def __init__(self, servers: Servers, version: str, begin: Callable[[int], int]) -> None:
-        from mlgate import __version__  # noqa: PLC0415 - 15 ms that importing this need not pay
-
-        if __version__ != version:
-            raise EngineError(f"a Ray worker has mlgate {__version__}, and this run is of {version}")
         self._begin = begin
         self._stack = ExitStack()
-        self._clients = servers.clients(self._stack)
+        self._clients: Sequence[ScoringClient] = ()
+        self._trouble = _other_version(version)
+        try:
+            self._clients = () if self._trouble else servers.clients(self._stack)
+        except MlgateError as error:
+            self._trouble = f"a Ray worker can not serve the model: {error}"
 
     def __call__(self, part: Any) -> Any:
-        """Have the requests of one partition answered, in their order.
-
-        Raises:
-            PartitionLost: It has cost too many workers.
-        """
+        """Have the requests of one partition answered, in their order; all are given up where none can be."""
         partition = part.column("partition")[0].as_py()
-        if self._begin(partition) > 1 + MOST_RETRIES:
-            raise PartitionLost(partition)
         asked = zip(part.column("number").to_pylist(), part.column("batch").to_pylist(), strict=True)
+        trouble = self._trouble
+        if self._begin(partition) > 1 + MOST_RETRIES:
+            trouble = f"{1 + MOST_RETRIES} Ray workers died over these rows"
+        if trouble:
+            return answer_table((number, _none(GIVEN_UP + trouble)) for number, _ in asked)
         # Neighbouring partitions are under way at the same time, and go to different servers.
         client = self._clients[partition % len(self._clients)]
         return answer_table((number, _ask(client, unpack(packed))) for number, packed in asked)
@@ -152,7 +136,17 @@ def _ask(client: ScoringClient, batch: Batch) -> Answer:
     try:
         return client.score(batch)
     except (MlgateError, ValueError):
-        return Answer(status=0, content_type="", body=b"", elapsed_s=0.0, problem=UNASKED)
+        return _none(UNASKED)
+
+
+def _none(problem: str) -> Answer:
+    return Answer(status=0, content_type="", body=b"", elapsed_s=0.0, problem=problem)
+
+
+def _other_version(version: str) -> str:
+    from mlgate import __version__  # noqa: PLC0415 - 15 ms that importing this need not pay
+
+    return "" if __version__ == version else f"a Ray worker has mlgate {__version__}, and this run is of {version}"
 
 
 # How requests and answers travel.
