@@ -19,7 +19,8 @@ def apt_script(packages: Sequence[str], *, ca: str | None) -> str:
         packages: `libgomp1` or `libgomp1=12.2.0-14`.
         ca: Path of the certificate bundle for https mirrors.
     """
-    option = f"-o Acquire::https::CAInfo={shlex.quote(ca)} " if ca else ""
+    # A mirror that is busy for a moment is no reason to fail a build.
+    option = "-o Acquire::Retries=3 " + (f"-o Acquire::https::CAInfo={shlex.quote(ca)} " if ca else "")
     return (
         f"apt-get {option}-q update && DEBIAN_FRONTEND=noninteractive apt-get {option}-q install -y"
         f" --no-install-recommends {shlex.join(packages)}; status=$?; {_CLEAN}; exit $status"
@@ -35,7 +36,11 @@ def apt_environment(environ: Mapping[str, str]) -> dict[str, str]:
 
 def apt_complaint(packages: Sequence[str], output: str) -> EngineError:
     """Return the error that apt's *output* stands for."""
-    told = next((line for line in output.splitlines() if line.startswith(("E:", "Err:"))), "no reason given")
+    lines = output.splitlines()
+    place = next((place for place, line in enumerate(lines) if line.startswith(("E:", "Err:"))), None)
+    # The reason of an "Err:" stands in the line below it, indented.
+    words = ["no reason given"] if place is None else [lines[place], *lines[place + 1 : place + 2]]
+    told = " ".join(word.strip() for word in words if word is words[0] or word.startswith(" "))
     return EngineError(
         f"apt can not install {shlex.join(packages)}: {told}",
         hint="look at runtime.apt in the policy and at the network of the engine",

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import docker.errors
+import requests
 from docker.models.containers import Container
 from docker.types import Mount
 from filelock import FileLock, Timeout
@@ -64,6 +66,7 @@ class ImageBuilder:
     ) -> None:
         self._engine = engine
         self._session = session or SessionTag.new()
+        self._leaving: list[Thread] = []
         self._environ = with_pip_config(os.environ if environ is None else environ)
         self._timeout_s = timeout_s
 
@@ -78,8 +81,15 @@ class ImageBuilder:
             InstallError: The version's requirements can not be installed.
             EngineError: The engine, the base image, the package index or the disk is at fault.
         """
+        try:
+            return self._obtain(recipe, on_progress or (lambda _: None))
+        finally:
+            for leaving in self._leaving:
+                leaving.join()
+            self._leaving.clear()
+
+    def _obtain(self, recipe: Recipe, tell: Progress) -> BuiltImage:
         started = time.monotonic()
-        tell = on_progress or (lambda _: None)
         self._same_platform(recipe)
         base = self._base(recipe, tell)
         key = recipe_key(recipe, base.digest)
@@ -179,7 +189,7 @@ class ImageBuilder:
         if not shared.requirements or shared == recipe:
             return ""
         try:
-            return self.build(shared, on_progress=tell).reference
+            return self._obtain(shared, tell).reference
         except InstallError:
             return ""  # with the version's own bounds it may be possible
 
@@ -198,7 +208,10 @@ class ImageBuilder:
                     timeout_s=self._timeout_s,
                 ).run(base, key)
             finally:
-                container.remove(force=True, v=True)
+                # The engine takes seconds over a large one, in which the next build can begin. What fails here, the
+                # watchdog or the next run's sweep removes.
+                self._leaving.append(Thread(target=_remove, args=[container]))
+                self._leaving[-1].start()
 
     def _container(self, recipe: Recipe, base: Base, *, cache: bool) -> Container:
         # apt switches users and changes owners; uv needs no capability at all.
@@ -221,6 +234,11 @@ class ImageBuilder:
             use_config_proxy=False,
             **options,
         )
+
+
+def _remove(container: Container) -> None:
+    with suppress(docker.errors.DockerException, requests.RequestException, OSError):
+        container.remove(force=True, v=True)
 
 
 def _base_names(recipe: Recipe) -> tuple[str, ...]:

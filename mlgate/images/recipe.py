@@ -33,7 +33,7 @@ _PKG_RESOURCES = "setuptools<81"
 _NEEDS_ROUTE = Version("3.11")
 _ROUTE = "starlette<1"
 # Counts up when the same recipe is built another way, so that images of the old way are not taken for new ones.
-BUILD_REVISION = 4
+BUILD_REVISION = 5
 _MLFLOW_NAMES = frozenset({"mlflow", "mlflow-skinny"})
 _APT_NAME = re.compile(r"[a-z0-9][a-z0-9+.\-]+(=[A-Za-z0-9.+:~\-]+)?")
 

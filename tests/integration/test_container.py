@@ -60,7 +60,7 @@ def serve(engine, image, session):
 def left_on(engine, session):
     label = {"label": f"{SESSION_LABEL}={session}"}
     client = engine.client
-    return [*client.containers.list(all=True, filters=label), *client.volumes.list(filters=label)]
+    return [*client.containers.list(all=True, filters=label, ignore_removed=True), *client.volumes.list(filters=label)]
 
 
 # --- the image
@@ -553,5 +553,5 @@ def test_a_sweep_leaves_what_it_can_not_judge(engine, image):
 def test_no_reaper_of_testcontainers_is_ever_started(serve, engine, sklearn_model):
     """It would need the engine's socket."""
     serve(sklearn_model)
-    names = [container.name for container in engine.client.containers.list(all=True)]
+    names = [container.name for container in engine.client.containers.list(all=True, ignore_removed=True)]
     assert not [name for name in names if "ryuk" in name]

@@ -72,7 +72,7 @@ def remove_tag(engine, reference):
 def leftovers(engine):
     """Return what a build that failed could have left: containers, images without a tag, images under way."""
     client = engine.client
-    containers = client.containers.list(all=True, filters={"label": f"{labels.ROLE_LABEL}=build"})
+    containers = client.containers.list(all=True, filters={"label": f"{labels.ROLE_LABEL}=build"}, ignore_removed=True)
     return [*containers, *client.images.list(filters={"dangling": True}), *client.images.list(name=STAGING)]
 
 
@@ -146,7 +146,7 @@ def small(machine):
 def bare(small):
     """An environment of next to nothing on that engine, which is empty again afterwards."""
     yield bare_environment(small, name="bare")
-    for container in small.client.containers.list(all=True):
+    for container in small.client.containers.list(all=True, ignore_removed=True):
         container.remove(force=True)
     # What stands on another goes first; two may have the same layers, and then only the engine knows which is below.
     for _ in small.client.images.list():

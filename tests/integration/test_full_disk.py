@@ -46,7 +46,7 @@ class SmallEngine:
         """Return everything that a build could leave: containers, images, volumes, and layers that nobody names."""
         client = self.engine.client
         return {
-            "containers": client.containers.list(all=True),
+            "containers": client.containers.list(all=True, ignore_removed=True),
             "images": sorted(image.id for image in client.images.list(all=True)),
             "volumes": {volume.name for volume in client.volumes.list()} - {CACHE_VOLUME},
             "layers": sorted(path.name for path in (self.disk / "overlay2").iterdir() if len(path.name) > 26),

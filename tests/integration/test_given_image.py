@@ -152,7 +152,7 @@ def ask(server, body=ROWS):
 def left_on(engine, session_id):
     label = {"label": f"{SESSION_LABEL}={session_id}" if session_id else SESSION_LABEL}
     client = engine.client
-    lists = (client.containers.list(all=True, filters=label), client.networks.list(filters=label))
+    lists = (client.containers.list(all=True, filters=label, ignore_removed=True), client.networks.list(filters=label))
     return [thing.name for found in (*lists, client.volumes.list(filters=label)) for thing in found]
 
 

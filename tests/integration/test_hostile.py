@@ -131,7 +131,7 @@ def test_the_host_can_not_be_reached_on_any_of_its_addresses(server, canary):
 
 def test_other_containers_can_not_be_reached(server, engine):
     """Not even the forwarder that stands before it."""
-    boxes = engine.client.containers.list(filters={"label": "mlgate.role=forwarder"})
+    boxes = engine.client.containers.list(filters={"label": "mlgate.role=forwarder"}, ignore_removed=True)
     networks = [box.attrs["NetworkSettings"]["Networks"].values() for box in boxes]
     places = [(network["IPAddress"], 8080) for found in networks for network in found if network["IPAddress"]]
     assert places, "no container to be reached"

@@ -160,7 +160,7 @@ def test_it_leaves_caches_there_and_nothing_else(tested, remote):
     """Images, the packages, and one volume for each of the two models."""
     _, _, left = tested
     assert left == []
-    assert remote.client.containers.list(all=True) == []
+    assert remote.client.containers.list(all=True, ignore_removed=True) == []
     models = remote.client.volumes.list(filters={"label": "mlgate.role=model"})
     assert {volume.attrs["Labels"]["mlgate.artifact_digest"][:7] for volume in models} == {"sha256:"}
     assert len(models) >= 2
@@ -178,7 +178,9 @@ def test_the_published_port_demands_the_token(remote, remote_image, remote_sessi
     try:
         assert requests.get(f"{server.url}/ping", timeout=10).status_code == 200
         assert server.url.startswith("http://127.0.0.1:")
-        boxes = remote.client.containers.list(filters={"label": f"{SESSION_LABEL}={remote_session.id}"})
+        boxes = remote.client.containers.list(
+            filters={"label": f"{SESSION_LABEL}={remote_session.id}"}, ignore_removed=True
+        )
         (box,) = [box for box in boxes if box.labels["mlgate.role"] == "forwarder"]
         ((published,),) = [bound for bound in box.ports.values() if bound]
         assert published["HostIp"] == "0.0.0.0"

@@ -1,9 +1,11 @@
+import subprocess
+import sys
 from dataclasses import dataclass, field
 
 import pytest
 
 from mlgate.errors import EngineError, InstallError
-from mlgate.images.installation import Installation, NeedsBuild, giving_way, pins_of
+from mlgate.images.installation import _COMPILE, ISOLATED, Installation, NeedsBuild, giving_way, pins_of
 from mlgate.images.recipe import recipe_for
 
 CLASH = """error: No solution found when resolving dependencies
@@ -42,7 +44,7 @@ class Machine:
             return (0, "") if asked in self.pythons else (2, f"error: No interpreter found for Python {asked}")
         if command[0] == "readlink":
             return 0, "/usr/bin/python3.11\n"
-        if "compileall" in command:
+        if command[0].endswith("python3.11"):
             return self.compiled
         for word, output in self.refuses.items():
             if word in self.files["requirements.txt"]:
@@ -179,7 +181,38 @@ def test_bytecode_is_made_by_an_interpreter_that_runs_nothing_of_the_environment
     """A `.pth` file is code. What can not be compiled is left, but for a full disk."""
     machine = Machine(compiled=(1, "*** Error compiling 'old.py'..."))
     installation(machine, "six==1.16.0").install()
-    assert machine.commands[-1][:5] == ["/usr/bin/python3.11", "-I", "-S", "-m", "compileall"]
+    assert machine.commands[-1][:4] == ["/usr/bin/python3.11", "-I", "-S", "-c"]
+    assert machine.commands[-1][-1] == "/venv/lib/python3.11/site-packages"
     machine = Machine(compiled=(1, "OSError: [Errno 28] No space left on device"))
     with pytest.raises(EngineError, match="the disk is full"):
         installation(machine, "six==1.16.0").install()
+
+
+def test_what_is_stale_is_compiled_and_nothing_else(tmp_path):
+    """A changed file, a new one and no package's own tests; what is no Python is said, and the rest is compiled."""
+    site = tmp_path / "site-packages"
+    (site / "a" / "tests").mkdir(parents=True)
+    for name in ("a/old.py", "a/changed.py", "a/tests/test_a.py"):
+        (site / name).write_text("x = 1\n")
+
+    def compiled():
+        script = [sys.executable, *ISOLATED, "-c", _COMPILE, str(site)]
+        done = subprocess.run(script, capture_output=True, text=True, check=False)
+        files = {
+            path.relative_to(site).as_posix().split(".")[0]: path.stat().st_mtime_ns for path in site.rglob("*.pyc")
+        }
+        return done, files
+
+    done, first = compiled()
+    assert (done.returncode, first.keys()) == (0, {"a/__pycache__/old", "a/__pycache__/changed"})
+    (site / "a" / "changed.py").write_text("x = 22\n")
+    for number in range(101):
+        (site / f"new{number}.py").write_text("x = 1\n")
+    (site / "broken.py").write_text("x = = 1\n")
+    done, second = compiled()
+    assert done.returncode == 1
+    assert "broken.py" in done.stdout
+    assert second["a/__pycache__/old"] == first["a/__pycache__/old"]
+    assert second["a/__pycache__/changed"] > first["a/__pycache__/changed"]
+    assert len(second) == 2 + 101
+    assert "tests" not in " ".join(second)
