@@ -20,7 +20,7 @@ PURE = {
     "evaluation.metrics.auc", "evaluation.metrics.calibration", "evaluation.metrics.curves", "evaluation.metrics.order", "evaluation.metrics.custom", "evaluation.metrics.resampled",
     "evaluation.metric_names", "evaluation.metrics.interface", "evaluation.slice_expression", "evaluation.slice_spec", "evaluation.slices", "evaluation.gaps", "evaluation.weak_slices", "evaluation.holdout",
     "evaluation.plan", "evaluation.judgement", "evaluation.judgement.floors", "evaluation.judgement.measure", "evaluation.judgement.regression",
-    "evaluation.judgement.sides", "evaluation.judgement.summary", "policy_accuracy", "policy_section", "evaluation.old_metrics",
+    "evaluation.judgement.sides", "evaluation.judgement.summary", "policy_accuracy", "policy_section",
     "load.schedule", "load.samples",
     "load.judgement", "images.recipe", "images.requirements", "images.apt", "images.archive", "images.pins", "images.facts", "images.given", "images.labels", "images.reference", "registry.interface", "registry.tags",
     "cold_start", "cold_start.timeline", "cold_start.judgement", "sandbox.boot_facts", "sandbox.interface", "sandbox.limits", "sandbox.clock", "sandbox.reach", "artifacts.signature",

@@ -1,4 +1,4 @@
-"""What runs in Ray's workers: requests go out, and their answers come back as they are. Judges nothing."""
+"""What runs in Ray's workers: requests go out, and their answers come back, where they are valid."""
 
 import pickle
 from collections import Counter
@@ -7,18 +7,15 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from mlgate.artifacts.signature import Schema
 from mlgate.errors import FailureKind, MlgateError
+from mlgate.evaluation.conformance import bad_row
 from mlgate.evaluation.engines.interface import Replica
 from mlgate.sandbox.interface import ServerFailure
-from mlgate.scoring.answers import Answer
 from mlgate.scoring.client import ScoringClient
 from mlgate.scoring.payloads import Batch
 from mlgate.scoring.protocols import ServingProtocol
 
-# A request that was not answered for a reason that only the run's own server can tell.
-UNASKED = "unasked"
-# No server was asked, and none will be; what follows says why. Ray would carry an exception as the text of its traceback.
-GIVEN_UP = "given up: "
 # How often a partition is begun anew; one whose workers die more often kills them.
 MOST_RETRIES = 3
 
@@ -99,12 +96,13 @@ class Worker:
 
     Args:
         servers: Whom to ask.
+        outputs: The output signature, to which answers are held.
         version: Of mlgate, where the run is.
         begin: Says how often a partition was begun, this time included.
     """
 
-    def __init__(self, servers: Servers, version: str, begin: Callable[[int], int]) -> None:
-        self._begin = begin
+    def __init__(self, servers: Servers, outputs: Schema | None, version: str, begin: Callable[[int], int]) -> None:
+        self._outputs, self._begin = outputs, begin
         self._stack = ExitStack()
         self._clients: Sequence[ScoringClient] = ()
         self._trouble = _other_version(version)
@@ -121,26 +119,24 @@ class Worker:
         if self._begin(partition) > 1 + MOST_RETRIES:
             trouble = f"{1 + MOST_RETRIES} Ray workers died over these rows"
         if trouble:
-            return answer_table((number, _none(GIVEN_UP + trouble)) for number, _ in asked)
+            # Ray would carry an exception as the text of its traceback.
+            return answer_table((number, None, trouble) for number, _ in asked)
         # Neighbouring partitions are under way at the same time, and go to different servers.
         client = self._clients[partition % len(self._clients)]
-        return answer_table((number, _ask(client, unpack(packed))) for number, packed in asked)
+        return answer_table((number, self._ask(client, unpack(packed)), "") for number, packed in asked)
+
+    def _ask(self, client: ScoringClient, batch: Batch) -> list[Any] | None:
+        """Return the answers, or `None`: why there are none is for the run's own server to say."""
+        try:
+            found = client.score(batch).rows()
+        except (MlgateError, ValueError):  # NotAPrediction is one
+            return None
+        return found if len(found) == len(batch) and bad_row(found, self._outputs) is None else None
 
     def __del__(self) -> None:
         """End what was started: Ray drops its workers' objects at the end, and calls nothing else."""
         if hasattr(self, "_stack"):
             self._stack.close()
-
-
-def _ask(client: ScoringClient, batch: Batch) -> Answer:
-    try:
-        return client.score(batch)
-    except (MlgateError, ValueError):
-        return _none(UNASKED)
-
-
-def _none(problem: str) -> Answer:
-    return Answer(status=0, content_type="", body=b"", elapsed_s=0.0, problem=problem)
 
 
 def _other_version(version: str) -> str:
@@ -163,40 +159,27 @@ def unpack(packed: bytes) -> Batch:
     return Batch(columns=columns, rows=rows)
 
 
-def request_table(partition: int, first: int, batches: Sequence[Batch]) -> Any:
-    """Return requests as an Arrow table; the first has the number *first*."""
+def request_table(partition: int, first: int, batches: Sequence[bytes]) -> Any:
+    """Return packed requests as an Arrow table; the first has the number *first*."""
     import pyarrow as pa  # noqa: PLC0415 - 0.2 s
 
     return pa.table(
         {
             "partition": pa.array([partition] * len(batches), pa.int64()),
             "number": pa.array(range(first, first + len(batches)), pa.int64()),
-            "batch": pa.array(map(pack, batches), pa.large_binary()),
+            "batch": pa.array(batches, pa.large_binary()),
         }
     )
 
 
-def answer_table(answers: Iterable[tuple[int, Answer]]) -> Any:
-    """Return answers, with the numbers of their requests, as an Arrow table."""
+def answer_table(answers: Iterable[tuple[int, list[Any] | None, str]]) -> Any:
+    """Return answers as an Arrow table: number of the request, one answer a row, or why it was given up."""
     import pyarrow as pa  # noqa: PLC0415 - as above
 
     rows = [
-        {
-            "number": number,
-            "status": answer.status,
-            "content_type": answer.content_type,
-            "body": answer.body,
-            "elapsed_s": answer.elapsed_s,
-            "problem": answer.problem,
-        }
-        for number, answer in answers
+        {"number": number, "rows": None if found is None else pickle.dumps(found, protocol=5), "given_up": given_up}
+        for number, found, given_up in answers
     ]
-    kinds = [("number", pa.int64()), ("status", pa.int64()), ("content_type", pa.string()), ("body", pa.large_binary()), ("elapsed_s", pa.float64()), ("problem", pa.string())]  # fmt: skip
-    return pa.Table.from_pylist(rows, schema=pa.schema(kinds))
-
-
-def read_answers(table: Any, protocol: ServingProtocol) -> Iterable[tuple[int, Answer]]:
-    """Yield what `answer_table` got."""
-    for row in table.to_pylist():
-        number = row.pop("number")
-        yield number, Answer(read=protocol.rows, **row)
+    return pa.Table.from_pylist(
+        rows, schema=pa.schema([("number", pa.int64()), ("rows", pa.large_binary()), ("given_up", pa.string())])
+    )
