@@ -60,6 +60,7 @@ class Bench:
     example: bytes | None = None
     timeout_s: float = 5.0
     seed: int = 1234
+    challengers: frozenset[str] = frozenset()
     digest: str = "sha256:challenger"
     told: list[str] = field(default_factory=list)
     parts: dict[str, Finding] = field(default_factory=dict)
@@ -105,6 +106,7 @@ class Bench:
             "mlgate_champion": self.champion,
             "mlgate_output": self.output,
             "mlgate_digest": self.digest,
+            "mlgate_challengers": self.challengers,
         }
         if name in own:
             return own[name]
