@@ -11,13 +11,14 @@ from pydantic import ConfigDict, Field, model_validator
 from mlgate.check_id import format_check_id
 from mlgate.evidence import canonical_digest
 from mlgate.policy_accuracy import Accuracy
+from mlgate.policy_properties import InputRule, Properties
+from mlgate.policy_schema import REJECT_CASES, SchemaSection
 from mlgate.policy_section import Duration, Rate, Section, Share, Size
 from mlgate.quantities import format_duration, format_share
 from mlgate.statistics.proportions import requests_needed
 
 SUITES = ("schema", "properties", "accuracy", "cold_start", "load")
 ENVIRONMENT_CHECKS = ("environment.install", "environment.load", "environment.pins")
-REJECT_CASES = ("missing_column", "word", "envelope", "malformed_json", "empty_body", "content_type")
 # The sections that decide what a run does. `evidence` is read fresh at gate time, so it does not change the digest.
 DIGESTED = ("requires", "own_checks", "sandbox", "runtime", "schema", "properties", "accuracy", "cold_start", "load")
 # Five repeats are the fewest of which the slowest bounds the median at 95 %: 1 - 0.5**5 = 96.9 %.
@@ -41,36 +42,6 @@ class Runtime(Section):
     memory: Size = 2**30
     request_timeout: Duration = Field(default=10.0, gt=0, description="a request beyond this is a hang")
     port: int = Field(default=8080, ge=1, le=65535, description="TCP port of an image given with --mlgate-image")
-
-
-class SchemaSection(Section):
-    """The schema suite."""
-
-    rejects: Literal["basic"] = "basic"
-
-
-class InputRule(Section):
-    """What the signature can not say about one input column."""
-
-    min: float | None = None
-    max: float | None = None
-    values: tuple[str | int | float | bool, ...] | None = Field(default=None, strict=False)
-
-    @model_validator(mode="after")
-    def _can_be_met(self) -> Self:
-        if self.values is not None and (not self.values or self.min is not None or self.max is not None):
-            raise ValueError("values must be a list with at least one value, and stands without min and max")
-        if self.min is not None and self.max is not None and self.min > self.max:
-            raise ValueError(f"min {self.min:g} is above max {self.max:g}: no input could be generated")
-        return self
-
-
-class Properties(Section):
-    """The property suite."""
-
-    examples: int = Field(default=500, ge=20, le=1_000_000, description="rows generated per property")
-    inputs: dict[str, InputRule] = Field(default_factory=dict)
-    tolerance: float | None = Field(default=None, ge=0, description="default: 1e-6 for double, 1e-4 for float")
 
 
 class ColdStart(Section):
@@ -231,18 +202,14 @@ class Policy:
             champion: Whether there is a champion to compare with.
         """
         built_in = {
-            "schema": self._schema_checks(),
-            "properties": ("properties.total", "properties.deterministic", "properties.batch"),
+            "schema": self.values.schema_.checks(champion=champion),
+            "properties": self.values.properties.checks(),
             "accuracy": self._accuracy_checks(champion=champion),
             "cold_start": self._cold_start_checks(champion=champion),
             "load": self._load_checks(),
         }
         required = {suite: built_in.get(suite, ()) for suite in self.requires if suite != "environment"}
         return {"environment": ENVIRONMENT_CHECKS} | required
-
-    def _schema_checks(self) -> tuple[str, ...]:
-        rejects = (format_check_id("schema.rejects", {"case": case}) for case in REJECT_CASES)
-        return ("schema.signature", "schema.example", "schema.output", *rejects)
 
     def _accuracy_checks(self, *, champion: bool) -> tuple[str, ...]:
         section = self.values.accuracy

@@ -20,7 +20,8 @@ PURE = {
     "evaluation.metrics.auc", "evaluation.metrics.calibration", "evaluation.metrics.curves", "evaluation.metrics.order", "evaluation.metrics.custom", "evaluation.metrics.resampled",
     "evaluation.metric_names", "evaluation.metrics.interface", "evaluation.slice_expression", "evaluation.slice_spec", "evaluation.slices", "evaluation.gaps", "evaluation.weak_slices", "evaluation.holdout",
     "evaluation.plan", "evaluation.judgement", "evaluation.judgement.floors", "evaluation.judgement.measure", "evaluation.judgement.regression",
-    "evaluation.judgement.sides", "evaluation.judgement.summary", "policy_accuracy", "policy_section",
+    "evaluation.judgement.sides", "evaluation.judgement.summary", "policy_accuracy", "policy_properties", "policy_schema", "policy_section",
+    "generation", "generation.interface",
     "load.schedule", "load.samples",
     "load.judgement", "images.recipe", "images.requirements", "images.apt", "images.archive", "images.pins", "images.facts", "images.given", "images.labels", "images.reference", "registry.interface", "registry.tags",
     "cold_start", "cold_start.timeline", "cold_start.judgement", "sandbox.boot_facts", "sandbox.interface", "sandbox.limits", "sandbox.clock", "sandbox.reach", "artifacts.signature",
@@ -31,7 +32,13 @@ PURE_MAY = {
     "scipy": None,
     "rfc8785": {"evidence"},  # canonical JSON is a format, not a service
     "packaging": {"images.recipe", "images.requirements", "images.pins"},  # PEP 440 and 508 are formats too
-    "pydantic": {"policy", "policy_accuracy", "policy_section"},  # the one place where text comes in
+    "pydantic": {
+        "policy",
+        "policy_accuracy",
+        "policy_properties",
+        "policy_schema",
+        "policy_section",
+    },  # the one place where text comes in
 }
 # Each SDK has its adapters; anywhere else it would leak its types.
 SDKS = {

@@ -1,0 +1,1 @@
+"""Valid inputs of a model, from its signature, the policy and known rows; drawn with numpy."""
