@@ -10,11 +10,25 @@ if TYPE_CHECKING:
     from mlgate.errors import MlgateError
     from mlgate.evidence import CheckResult, Evidence, Finding, Outcome
     from mlgate.policy import Policy
+    from mlgate.relations import Answered, relation
     from mlgate.verdict import Verdict, assess
 
-__all__ = ["CheckResult", "Evidence", "Finding", "MlgateError", "Outcome", "Policy", "Verdict", "__version__", "assess"]
+__all__ = [
+    "Answered",
+    "CheckResult",
+    "Evidence",
+    "Finding",
+    "MlgateError",
+    "Outcome",
+    "Policy",
+    "Verdict",
+    "__version__",
+    "assess",
+    "relation",
+]
 
 _HOMES = {
+    "Answered": "mlgate.relations",
     "CheckResult": "mlgate.evidence",
     "Evidence": "mlgate.evidence",
     "Finding": "mlgate.evidence",
@@ -23,6 +37,7 @@ _HOMES = {
     "Policy": "mlgate.policy",
     "Verdict": "mlgate.verdict",
     "assess": "mlgate.verdict",
+    "relation": "mlgate.relations",
 }
 
 

@@ -15,6 +15,7 @@ from mlgate.policy_properties import InputRule, Properties
 from mlgate.policy_schema import REJECT_CASES, SchemaSection
 from mlgate.policy_section import Duration, Rate, Section, Share, Size
 from mlgate.quantities import format_duration, format_share
+from mlgate.regressions import regression_files
 from mlgate.statistics.proportions import requests_needed
 
 SUITES = ("schema", "properties", "accuracy", "cold_start", "load")
@@ -171,6 +172,12 @@ class Policy:
         return tuple(self.folder / name for name in self.values.own_checks)
 
     @property
+    def regressions(self) -> Path | None:
+        """Folder of saved failures that are tried again, resolved."""
+        name = self.values.properties.regressions
+        return None if name is None else self.folder / name
+
+    @property
     def _metric_files(self) -> tuple[Path, ...]:
         """The user's own metrics: of each the whole package at the top, since a function calls others beside it."""
         modules = (name.partition(":")[0] for name in self.values.accuracy.own_metrics)
@@ -190,6 +197,11 @@ class Policy:
         digested: dict[str, Any] = {section: effective[section] for section in DIGESTED}
         digested["own_check_files"] = _digest_files(self.own_checks)
         digested["metric_files"] = _digest_files(self._metric_files)
+        if self.regressions is not None:  # not where there are none: evidence of before stays what it was
+            digested["regression_files"] = [
+                [str(path.relative_to(self.regressions)), canonical_digest(path.read_bytes().hex())]
+                for path in regression_files(self.regressions)
+            ]
         return canonical_digest(digested)
 
     def expected_checks(self, *, champion: bool) -> dict[str, tuple[str, ...]]:

@@ -12,6 +12,7 @@ from filelock import FileLock
 from mlgate.check_id import mlflow_name
 from mlgate.errors import OutputError
 from mlgate.evidence import Evidence, Outcome
+from mlgate.failure import file_name
 from mlgate.model_version import ModelVersion
 from mlgate.quantities import format_measured
 from mlgate.registry.interface import GateRun, ModelRegistry
@@ -29,7 +30,7 @@ def write_files(evidence: Evidence, folder: Path) -> None:
     failures = folder / "failures"
     for check in evidence.checks():
         request = check.finding.details.get("request") or check.finding.details.get("example")
-        if check.outcome is Outcome.FAILED and request:
+        if check.outcome is Outcome.FAILED and request and not check.finding.details.get("file"):
             failures.mkdir(exist_ok=True)
             document = {
                 "check": check.key,
@@ -37,8 +38,7 @@ def write_files(evidence: Evidence, folder: Path) -> None:
                 "seed": evidence.seed,
                 **check.finding.details,
             }
-            name = mlflow_name(check.key).replace("/", ".").replace(":", "-")
-            (failures / f"{name}-1.json").write_text(json.dumps(document, indent=2, ensure_ascii=False), "utf-8")
+            (failures / file_name(check.key, 1)).write_text(json.dumps(document, indent=2, ensure_ascii=False), "utf-8")
     (folder / "report.html").write_text(render_html(evidence), "utf-8")
     (folder / "report.md").write_text(render_markdown(evidence), "utf-8")
     (folder / "junit.xml").write_bytes(render_junit(evidence))

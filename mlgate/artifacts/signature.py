@@ -147,7 +147,9 @@ class Signature:
 
 
 # numpy's names of what JSON can carry to the scoring server.
-_TENSOR_DTYPE = re.compile(r"(u?int(8|16|32|64)|float(16|32|64)|bool|str)")
+_TENSOR_DTYPE = re.compile(
+    r"u?int(8|16|32|64)|float(16|32|64)|complex(64|128)|bool|str|bytes|object|datetime64(\[\w+\])?|[<|>]?[US]\d*"
+)
 _SCALARS = frozenset(str(scalar) for scalar in DataType)
 
 
@@ -174,10 +176,7 @@ def parse_signature(raw: Mapping[str, Any]) -> Signature:
 
 
 def unsupported(signature: Signature) -> tuple[str, ...]:
-    """Return the input types that no values can be generated for yet, named with their column, in order.
-
-    Scalars are supported, `binary` among them: the scoring server decodes base64 in JSON (not in CSV).
-    """
+    """Return the input types that no values can be generated for, named with their column, in order."""
     return tuple(dict.fromkeys(_unsupported(signature)))
 
 
@@ -185,8 +184,8 @@ def _unsupported(signature: Signature) -> Iterator[str]:
     match signature.inputs:
         case ColumnSchema(columns):
             for index, column in enumerate(columns):
-                if not isinstance(column.type, DataType):
-                    yield f"{column.name if column.name is not None else index}: {type_name(column.type)}"
+                for name in _unknown(column.type):
+                    yield f"{column.name if column.name is not None else index}: {name}"
         case TensorSchema(tensors):
             for index, tensor in enumerate(tensors):
                 if not _TENSOR_DTYPE.fullmatch(tensor.dtype):
@@ -194,8 +193,23 @@ def _unsupported(signature: Signature) -> Iterator[str]:
         case None:
             pass
     for param in signature.params:
-        if not isinstance(param.type, DataType):
-            yield f"params.{param.name}: {type_name(param.type)}"
+        for name in _unknown(param.type):
+            yield f"params.{param.name}: {name}"
+
+
+def _unknown(kind: ColumnType) -> Iterator[str]:
+    match kind:
+        case UnsupportedType(name):
+            yield name
+        case ArrayType(inner) | MapType(inner):
+            yield from _unknown(inner)
+        case ObjectType(properties):
+            for part in properties:
+                yield from _unknown(part.type)
+        case DataType() | AnyType():
+            pass
+        case _:
+            assert_never(kind)
 
 
 def type_name(column_type: ColumnType) -> str:

@@ -32,9 +32,12 @@ _COLOURS = {
     "promoted": _GREEN,
     "passed": _GREEN,
     "ok": _GREEN,
+    "fixed": _GREEN,
     "refused": _RED,
     "failed": _RED,
+    "still failing": _RED,
     "inconclusive": _YELLOW,
+    "not decided": _YELLOW,
 }
 
 

@@ -41,6 +41,10 @@ def check(
         from mlgate.errors import PolicyError
 
         raise PolicyError(f"own_checks: {missing[0]} does not exist", hint="paths are relative to the policy file")
+    if loaded.regressions is not None:
+        from mlgate.regressions import read_regressions
+
+        read_regressions(loaded.regressions, name=loaded.values.properties.regressions or "")
     result(f"{loaded.path or 'built-in policy'}: ok, requires {', '.join(loaded.requires)}")
     return 0
 

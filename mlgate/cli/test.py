@@ -3,8 +3,9 @@
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from importlib.resources import as_file, files
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import typer
 
@@ -35,9 +36,20 @@ def command(
     options += [f"--mlgate-suite={name}" for name in suite or ()]
     options += ["--mlgate-no-publish"] if no_publish else []
     options += ["--mlgate-explore"] if explore else []
+    return run_pytest(uri, options)
+
+
+def run_pytest(uri: str, options: Sequence[str], *, stdout: TextIO | None = None) -> int:
+    """Run `pytest --mlgate` with our configuration and return our exit status for it.
+
+    Args:
+        uri: Of the model version.
+        options: More of the command line.
+        stdout: Where pytest prints; default: as this process.
+    """
     # Autoloaded plugins and PYTEST_ADDOPTS are the user's configuration too.
     environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": ""}
     with as_file(files("mlgate.cli").joinpath("pytest.ini")) as ini:
-        command_line = [sys.executable, "-m", "pytest", "-c", str(ini), "--rootdir", os.getcwd(), "-p", "pytest_mlgate.plugin", "--mlgate", uri, *options]  # fmt: skip  # noqa: PTH109  (text for pytest)
-        status = subprocess.run(command_line, env=environment, check=False).returncode
+        command_line = [sys.executable, "-m", "pytest", "-c", str(ini), "--rootdir", os.getcwd(), "-p", "pytest_mlgate.plugin", f"--mlgate={uri}", *options]  # fmt: skip  # noqa: PTH109  (text for pytest)
+        status = subprocess.run(command_line, env=environment, check=False, stdout=stdout).returncode
     return _EXITS.get(status, status if 0 <= status <= 3 else 3)

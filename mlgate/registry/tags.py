@@ -6,7 +6,7 @@ The only file that spells the "mlgate.…" keys. Tags are for display: the gate 
 import re
 from types import MappingProxyType
 
-from mlgate.evidence import Evidence, Outcome
+from mlgate.evidence import Evidence, Outcome, SuiteResult, worst
 
 STATUS = "mlgate.status"
 SUITE = "mlgate.suite."
@@ -57,12 +57,18 @@ def version_tags(evidence: Evidence, *, run_id: str, report_url: str | None) -> 
         run_id: The MLflow run that holds it.
         report_url: The run's page for a person; `None` where the registry has no pages.
     """
-    tags = {f"{SUITE}{_key_part(name)}": str(suite.outcome) for name, suite in evidence.suites.items()}
+    tags = {f"{SUITE}{_key_part(name)}": _suite_outcome(suite) for name, suite in evidence.suites.items()}
     tags |= _facts(evidence)
     tags[GATE_RUN_ID] = run_id
     tags[REPORT] = report_url or f"runs:/{run_id}/{FOLDER}/report.html"
     tags[STATUS] = evidence.verdict.outcome
     return {key: cut(value) for key, value in tags.items()}
+
+
+def _suite_outcome(suite: SuiteResult) -> str:
+    """Return the outcome of what decides: advice that failed would make every version of a good model look bad."""
+    deciding = [check.outcome for check in suite.checks if not check.finding.details.get("advisory")]
+    return str(worst(deciding) if deciding else suite.outcome)
 
 
 def run_tags(evidence: Evidence) -> dict[str, str]:

@@ -67,6 +67,14 @@ class Answer:
             raise NotAPrediction(f"answered {self.status}: {self.error_text()}")
         return self.read(self.json())
 
+    def bad_rows(self, outputs: Schema | None) -> tuple[int, ...]:
+        """Return the places of the rows that do not conform, NaN tokens read as numbers; empty where it does not say."""
+        try:
+            rows = self.read(json.loads(self.body)) if self.status == 200 and not self.problem else []
+        except (ValueError, RecursionError):
+            return ()
+        return bad_rows(rows, outputs)
+
     def json(self) -> Any:
         """Return the body as strict JSON.
 
@@ -127,6 +135,11 @@ def first_bad_row(rows: Sequence[Any], outputs: Schema | None) -> tuple[int, str
         for problem in _problems_of(row, outputs):
             return index, problem
     return None
+
+
+def bad_rows(rows: Sequence[Any], outputs: Schema | None) -> tuple[int, ...]:
+    """Return the index of every row that does not conform."""
+    return tuple(index for index, row in enumerate(rows) if next(iter(_problems_of(row, outputs)), None) is not None)
 
 
 def _row_problems(rows: Sequence[Any], outputs: Schema | None) -> Iterator[str]:

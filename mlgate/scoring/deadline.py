@@ -29,11 +29,23 @@ class _Socket(socket.socket):
 
     def recv_into(self, *arguments: Any) -> int:
         """Receive, and give up at the deadline."""
+        self._hold()
+        return super().recv_into(*arguments)
+
+    def sendall(self, *arguments: Any) -> None:
+        """Send, and give up at the deadline.
+
+        Without this a body that fills the buffers would be cut off: the descriptor does not block, and this object,
+        made from its number, does not know.
+        """
+        self._hold()
+        super().sendall(*arguments)
+
+    def _hold(self) -> None:
         remaining = self.deadline.at - time.monotonic()
         if remaining <= 0:
             raise TimeoutError("timed out: the answer is not complete at its deadline")
         self.settimeout(remaining)
-        return super().recv_into(*arguments)
 
 
 def adapter(deadline: Deadline) -> HTTPAdapter:

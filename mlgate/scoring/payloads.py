@@ -4,7 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Self
 
@@ -20,26 +20,43 @@ class Batch:
         columns: Column labels of a column signature (integers where the frame had integers); `None` for tensors and for rows without names.
         rows: Columns: one list of values a row, in the order of *columns* (`None` is null). One tensor: a nested list
             a row. Named tensors: a dict of name to nested list a row.
+        keys: Key of the evaluation row that each row was made of, `None` where it was of none; empty: all were of none.
+            It goes with the rows and is never sent; see `mlgate.generation.input_space.InputSpace.origin`.
     """
 
     columns: tuple[str | int, ...] | None
     rows: tuple[Any, ...]
+    keys: tuple[str | int | None, ...] = field(default=(), compare=False)
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def take(self, indices: Sequence[int]) -> Self:
         """Return the rows at *indices*, in that order."""
-        return type(self)(columns=self.columns, rows=tuple(self.rows[index] for index in indices))
+        keys = tuple(self.keys[index] for index in indices) if self.keys else ()
+        return replace(self, rows=tuple(self.rows[index] for index in indices), keys=keys)
+
+    def column(self, name: str | int | None) -> list[Any]:
+        """Return the values of one column or named tensor; `None` is the only, unnamed tensor.
+
+        Raises:
+            ValueError: There is no such column.
+            KeyError: There is no such tensor.
+        """
+        if self.columns is not None:
+            place = self.columns.index(0 if name is None else name)
+            return [row[place] for row in self.rows]
+        if self.rows and isinstance(self.rows[0], dict):
+            return [row["" if name is None else name] for row in self.rows]
+        return list(self.rows)
 
     def without_column(self, name: str | int | None) -> Self:
         """Return the batch without one column or named tensor."""
         if self.columns is None:
-            return type(self)(
-                columns=None, rows=tuple({k: v for k, v in row.items() if k != name} for row in self.rows)
-            )
+            return replace(self, rows=tuple({k: v for k, v in row.items() if k != name} for row in self.rows))
         place = self.columns.index(0 if name is None else name)
-        return type(self)(
+        return replace(
+            self,
             columns=self.columns[:place] + self.columns[place + 1 :],
             rows=tuple([*row[:place], *row[place + 1 :]] for row in self.rows),
         )
@@ -47,11 +64,10 @@ class Batch:
     def with_value(self, name: str | int | None, value: object) -> Self:
         """Return the batch with one column set to *value* in every row."""
         if self.columns is None:
-            return type(self)(columns=None, rows=tuple({**row, name: value} for row in self.rows))
+            named = bool(self.rows) and isinstance(self.rows[0], dict)
+            return replace(self, rows=tuple({**row, name: value} if named else value for row in self.rows))
         place = self.columns.index(0 if name is None else name)
-        return type(self)(
-            columns=self.columns, rows=tuple([*row[:place], value, *row[place + 1 :]] for row in self.rows)
-        )
+        return replace(self, rows=tuple([*row[:place], value, *row[place + 1 :]] for row in self.rows))
 
     def records(self) -> list[Any]:
         """Return the rows for a reader: dicts where columns have names."""
@@ -91,6 +107,26 @@ def encode(batch: Batch, encoding: Encoding | None = None) -> tuple[bytes, str]:
             document = {str(key): _tensors(batch) if batch.columns is None else batch.records()}
         case Encoding.CSV:
             return _encode_csv(batch), CSV_TYPE
+    return _json(document)
+
+
+def encode_inputs(values: object) -> tuple[bytes, str]:
+    """Return body and content type of a request with *values* under `inputs`.
+
+    Raises:
+        ValueError: A value that strict JSON does not have.
+    """
+    return _json({str(Encoding.INPUTS): values})
+
+
+def bare_rows(batch: Batch) -> list[Any]:
+    """Return the rows as a model with type hints gets them: the only column's values, or one object a row."""
+    if batch.columns is None or len(batch.columns) != 1 or isinstance(batch.columns[0], str):
+        return batch.records()
+    return [row[0] for row in batch.rows]
+
+
+def _json(document: object) -> tuple[bytes, str]:
     return json.dumps(document, allow_nan=False, ensure_ascii=False).encode("utf-8", "surrogatepass"), JSON_TYPE
 
 

@@ -2,9 +2,9 @@
 
 from typing import Any, Protocol
 
-from mlgate.artifacts.signature import Signature
+from mlgate.artifacts.signature import Signature, TensorSchema
 from mlgate.scoring.answers import prediction_rows
-from mlgate.scoring.payloads import JSON_TYPE, Batch, Encoding, encode
+from mlgate.scoring.payloads import JSON_TYPE, Batch, Encoding, bare_rows, encode, encode_inputs
 from mlgate.scoring.v2 import V2
 
 
@@ -42,13 +42,29 @@ class ServingProtocol(Protocol):
 
 
 class Invocations:
-    """MLflow's scoring protocol: `POST /invocations`."""
+    """MLflow's scoring protocol: `POST /invocations`.
+
+    Args:
+        signature: The model's: a model with type hints takes its rows under `inputs` and nowhere else, and a tensor
+            without axes travels once a request.
+    """
 
     path = "/invocations"
     null_is_an_error = False  # NaN and infinity have tokens of their own here
 
+    def __init__(self, signature: Signature | None = None) -> None:
+        self._bare = signature is not None and signature.from_type_hint
+        inputs = signature.inputs if signature is not None else None
+        tensors = inputs.tensors if isinstance(inputs, TensorSchema) else ()
+        self._single = frozenset(tensor.name for tensor in tensors if not tensor.shape)
+
     def encode(self, batch: Batch, encoding: Encoding | None = None) -> tuple[bytes, str]:
         """Return body and content type of a request."""
+        if self._bare and encoding in {None, Encoding.INPUTS}:
+            return encode_inputs(bare_rows(batch))
+        if self._single and batch.rows and encoding in {None, Encoding.INPUTS}:
+            first = batch.rows[0]
+            return encode_inputs({name: first[name] if name in self._single else batch.column(name) for name in first})
         return encode(batch, encoding)
 
     def encode_example(self, raw: bytes) -> tuple[bytes, str]:
@@ -67,4 +83,4 @@ def protocol_of(server: str, signature: Signature) -> ServingProtocol:
         server: `mlflow` or `mlserver`, or a server's identity that starts with it.
         signature: The model's.
     """
-    return V2(signature) if server.partition("+")[0] == "mlserver" else Invocations()
+    return V2(signature) if server.partition("+")[0] == "mlserver" else Invocations(signature)

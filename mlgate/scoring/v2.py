@@ -51,6 +51,7 @@ class V2:
         self._specs = _specs(signature.inputs)
         self._kind = _kind(signature.inputs)
         self._outputs = signature.outputs
+        self._single = _without_axes(signature.inputs)
 
     @property
     def null_is_an_error(self) -> bool:
@@ -67,10 +68,12 @@ class V2:
             raise ValueError(f"V2 has one encoding, and '{encoding}' is none of its")
         if batch.columns is not None:
             columns = zip(*batch.rows, strict=True) if batch.rows else [()] * len(batch.columns)
-            values = {str(name): list(column) for name, column in zip(batch.columns, columns, strict=True)}
+            values = {name: list(column) for name, column in zip(self._names(batch.columns), columns, strict=True)}
             return self._body(TABLE, values)
         if batch.rows and isinstance(batch.rows[0], dict):
-            return self._body(TENSORS, {name: [row[name] for row in batch.rows] for name in batch.rows[0]})
+            first = batch.rows[0]
+            values = {name: first[name] if name in self._single else batch.column(name) for name in first}
+            return self._body(TENSORS, values)
         if self._kind == TABLE:  # columns without names
             columns = zip(*batch.rows, strict=True)
             return self._body(TABLE, dict(zip(self._specs, map(list, columns), strict=True)))
@@ -104,7 +107,12 @@ class V2:
             return next(iter(columns.values()))
         return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
-    def _body(self, kind: str, values: Mapping[str, Sequence[Any]]) -> tuple[bytes, str]:
+    def _names(self, labels: Sequence[str | int]) -> list[str]:
+        # A table without names is drawn with the places of its columns as labels.
+        unnamed = f"{UNNAMED}0" in self._specs
+        return [f"{UNNAMED}{label}" if unnamed and isinstance(label, int) else str(label) for label in labels]
+
+    def _body(self, kind: str, values: Mapping[str, Any]) -> tuple[bytes, str]:
         text = json.dumps(request(kind, self._specs, values), allow_nan=False, ensure_ascii=False)
         return text.encode("utf-8", "surrogatepass"), JSON_TYPE
 
@@ -169,6 +177,12 @@ def _kind(inputs: Schema | None) -> str | None:
             return None
         case _:
             assert_never(inputs)
+
+
+def _without_axes(inputs: Schema | None) -> frozenset[str | None]:
+    """Return the tensors that travel once a request."""
+    tensors = inputs.tensors if isinstance(inputs, TensorSchema) else ()
+    return frozenset(tensor.name for tensor in tensors if not tensor.shape)
 
 
 def _declared_row_shape(outputs: Schema | None, name: str) -> tuple[int, ...]:

@@ -26,20 +26,21 @@ class InputSpec(NamedTuple):
     content_type: str
 
 
-def request(content_type: str, specs: Mapping[str, InputSpec], values: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
+def request(content_type: str, specs: Mapping[str, InputSpec], values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the body of an inference request.
 
     Args:
         content_type: MLServer's codec of the whole: `pd` for a table, `np` for one tensor, `dict` for named ones.
         specs: Input name to how it travels; an input without an entry travels as its values look.
-        values: Input name to one value a row; a tensor's value is a nested list.
+        values: Input name to one value a row; a tensor's value is a nested list. One value alone is that of the only row,
+            or a tensor without axes.
     """
     tensors = content_type != TABLE
     inputs = [_input(name, specs.get(name) or _look(column), column, tensors) for name, column in values.items()]
     return {"parameters": {"content_type": content_type}, "inputs": inputs}
 
 
-def example_values(document: Any, names: Sequence[str]) -> tuple[str, dict[str, list[Any]]]:
+def example_values(document: Any, names: Sequence[str]) -> tuple[str, dict[str, Any]]:
     """Return codec and input values of a logged MLflow example, in whichever of the four encodings it is.
 
     Args:
@@ -55,7 +56,7 @@ def example_values(document: Any, names: Sequence[str]) -> tuple[str, dict[str, 
         raise ValueError(f"the example is malformed ({error})") from error
 
 
-def _example_values(document: Any, names: Sequence[str]) -> tuple[str, dict[str, list[Any]]]:
+def _example_values(document: Any, names: Sequence[str]) -> tuple[str, dict[str, Any]]:
     key = next((key for key in _EXAMPLE_KEYS if isinstance(document, dict) and key in document), None)
     if key is None:
         raise ValueError("the example is in none of MLflow's encodings")
@@ -64,7 +65,7 @@ def _example_values(document: Any, names: Sequence[str]) -> tuple[str, dict[str,
         labels = value.get("columns") or range(len(value["data"][0]))
         return TABLE, _named([str(label) for label in labels], list(zip(*value["data"], strict=True)), names)
     if isinstance(value, dict):
-        return TENSORS, {str(name): list(column) for name, column in value.items()}
+        return TENSORS, {str(name): column for name, column in value.items()}
     if value and isinstance(value[0], dict):
         labels = list(dict.fromkeys(label for row in value for label in row))
         return TABLE, {str(label): [row.get(label) for row in value] for label in labels}
@@ -93,12 +94,13 @@ def _named(labels: list[str], columns: list[Any], names: Sequence[str]) -> dict[
     return {name: list(column) for name, column in zip(known, columns, strict=True)}
 
 
-def _input(name: str, spec: InputSpec, values: Sequence[Any], tensor: bool) -> dict[str, Any]:
-    cells = flat(list(values)) if tensor else [_cell(value, spec.content_type) for value in values]
+def _input(name: str, spec: InputSpec, values: Any, tensor: bool) -> dict[str, Any]:
+    rows = values if _is_list(values) else [values]
+    cells = flat(values) if tensor else [_cell(value, spec.content_type) for value in rows]
     return {
         "name": name,
         "datatype": spec.datatype,
-        "shape": shape_of(list(values)) if tensor else [len(values), 1],
+        "shape": shape_of(values) if tensor else [len(rows), 1],
         "parameters": {"content_type": spec.content_type},
         "data": cells,
     }
@@ -123,8 +125,8 @@ def _naive(text: str) -> str:
     return moment.astimezone(timezone.utc).replace(tzinfo=None).isoformat()  # noqa: UP017  (Python 3.10 has no `UTC`)
 
 
-def _look(values: Sequence[Any]) -> InputSpec:
-    leaves = [leaf for leaf in flat(list(values)) if leaf is not None]
+def _look(values: Any) -> InputSpec:
+    leaves = [leaf for leaf in flat(values) if leaf is not None]
     kinds = {type(leaf) for leaf in leaves}
     if kinds == {bool}:
         return InputSpec("BOOL", "np")

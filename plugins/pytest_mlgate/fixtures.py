@@ -6,7 +6,7 @@ reach the value of another, which stays for the whole session.
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -14,15 +14,18 @@ from mlgate.artifacts.signature import Signature
 from mlgate.errors import MlgateError, RegistryError
 from mlgate.evaluation.rows import EvaluationData
 from mlgate.evidence import CheckResult, Finding, Outcome
+from mlgate.generation.input_space import InputSpace
 from mlgate.model_version import ModelVersion
 from mlgate.policy import Policy
 from mlgate.sandbox.interface import Champion, Environment, ModelServer
 from mlgate.scoring.client import ScoringClient
 from mlgate.scoring.equality import Equality
-from mlgate.scoring.input_space import InputSpace
 from pytest_mlgate.keys import CHECK, RECORDER, SESSION, NotServed, check_failed
 from pytest_mlgate.session import GateSession
 from pytest_mlgate.wiring import TestedEnvironment
+
+if TYPE_CHECKING:
+    from mlgate_suites.search import Search
 
 
 @pytest.fixture(scope="session")
@@ -139,6 +142,17 @@ def mlgate_data(request: pytest.FixtureRequest) -> EvaluationData | None:
     return _run(request).data
 
 
+@pytest.fixture
+def mlgate_search(request: pytest.FixtureRequest) -> "Search":
+    """The search for rows that break this check's claim: see `mlgate_suites.search`."""
+    key = request.node.stash.get(CHECK, None)
+    if key is None:
+        raise pytest.UsageError("mlgate_search needs the marker mlgate_check(id, suite=…) on the test")
+    suite = request.node.get_closest_marker("mlgate_check").kwargs["suite"]
+    run = _run(request)
+    return run.failures.search(run, key, suite, _client(request))
+
+
 def _run(request: pytest.FixtureRequest) -> GateSession:
     return request.config.stash[SESSION]
 
@@ -166,12 +180,14 @@ def mlgate_record(request: pytest.FixtureRequest) -> Callable[..., None]:
     """
     key = request.node.stash.get(CHECK, None)
     recorder = request.config.stash[RECORDER]
+    failures = _run(request).failures
     expected = {known for keys in _run(request).expected.values() for known in keys}
 
     def record(finding: Finding, parts: Sequence[CheckResult] = ()) -> Any:
         __tracebackhide__ = True
         if key is None:
             raise pytest.UsageError("mlgate_record needs the marker mlgate_check(id, suite=…) on the test")
+        finding = failures.held(key, finding)
         recorder.record(key, finding)
         for part in parts:
             if part.key in expected:

@@ -59,7 +59,9 @@ class Gate:
 
     @property
     def passed(self) -> bool:
-        """Whether this run came to the verdict passed, and every file and tag of it is written."""
+        """Whether this run came to the verdict passed, and every file and tag of it is written; of a replay: to fixed."""
+        if self.session.replays:
+            return self.session.failures.result == "fixed"
         verdict = self.session.verdict
         return self.session.problem is None and verdict is not None and verdict.outcome is VerdictOutcome.PASSED
 
@@ -85,7 +87,7 @@ class Gate:
     def _suite_modules(self) -> list[str]:
         """Return the modules of the suites that run; a suite of the user's own may have an entry point or none."""
         modules = {point.name: point.value for point in entry_points(group="mlgate.suites")}
-        wanted = [ENVIRONMENT, *self.session.suites]
+        wanted = self.session.suites if self.session.replays else (ENVIRONMENT, *self.session.suites)
         return [modules[name] for name in wanted if name in modules]
 
     def _tell(self, line: str) -> None:
@@ -135,6 +137,7 @@ class Gate:
     @pytest.hookimpl(tryfirst=True)
     def pytest_pycollect_makeitem(self, collector: Any, name: str, obj: object) -> Any:
         """Collect checks whatever python_functions says: a user's naming rule must not hide one."""
+        _mark_relation(obj)
         marker = _marker(obj)
         if marker is None:
             return None
@@ -191,6 +194,9 @@ class Gate:
 
     def _wanted(self, item: pytest.Item, suite: str, key: str) -> bool:
         """Whether the policy expects a check of ours; a user's own are wanted unless other suites were asked for."""
+        replayed = self.session.failures.replayed
+        if replayed is not None:
+            return key == replayed.check
         if not _is_packaged(getattr(item, "module", None)):
             return not self.session.request.suites or suite in self.session.suites
         return key in self.session.expected.get(suite, ())
@@ -209,6 +215,17 @@ class Gate:
                 raise pytest.UsageError(f"own_checks: {own} holds no check. Hint: {hint}")
         unwanted = {item for item in marked if CHECK not in item.stash}
         items[:] = [item for item in items if item not in unwanted]
+        if self.session.replays:
+            items[:] = [item for item in items if CHECK in item.stash]
+        if not self._uncollected:
+            self._refuse_strangers(items)
+
+    def _refuse_strangers(self, items: list[pytest.Item]) -> None:
+        try:
+            keys = (item.stash[CHECK] for item in items if CHECK in item.stash)
+            self.session.failures.refuse_strangers(keys, self.session, final=True)
+        except ConfigError as error:
+            raise pytest.UsageError(str(error)) from None
 
     # Running
 
@@ -281,6 +298,9 @@ class Gate:
         if self.interrupted or broken or self.config.option.collectonly:
             self.session.abort()
             return
+        if self.session.replays:
+            session.exitstatus = self.session.failures.conclude(self.session, self.recorder, self._tell)
+            return
         verdict = self.session.finish(self.recorder.results([ENVIRONMENT, *self.session.suites]))
         session.exitstatus = self._exit_status(verdict.outcome, exitstatus)
 
@@ -326,6 +346,13 @@ def _marker(obj: object) -> Any:
     return next((mark for mark in marks if mark.name == "mlgate_check" and mark.args), None)
 
 
+def _mark_relation(obj: object) -> None:
+    """Give a user's relation the marker that its decorator, which knows no pytest, can not give."""
+    declared = getattr(obj, "mlgate_relation", None)
+    if declared is not None and inspect.isfunction(obj) and _marker(obj) is None:
+        pytest.mark.mlgate_check(declared.check, suite=declared.suite)(obj)
+
+
 def _absolute(config: pytest.Config, argument: str) -> str:
     """Return a path of the command line as pytest would read it, made absolute; the part from "::" on stays."""
     path, separator, rest = argument.partition("::")
@@ -360,5 +387,6 @@ def _request(config: pytest.Config) -> Request:
         publish=not option(options.NO_PUBLISH) and not config.option.collectonly,
         seed=option(options.SEED),
         explore=option(options.EXPLORE),
+        replay=option(options.REPLAY),
         progress=sys.stderr.isatty(),
     )

@@ -1,5 +1,6 @@
 """Command line options: one group, every name and dest prefixed."""
 
+import argparse
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ OUTPUT = "mlgate_output"
 NO_PUBLISH = "mlgate_no_publish"
 SEED = "mlgate_seed"
 EXPLORE = "mlgate_explore"
+REPLAY = "mlgate_replay"
 # Flag to dest, for all but --mlgate itself.
 OTHERS = {
     "--mlgate-policy": POLICY,
@@ -26,6 +28,7 @@ OTHERS = {
     "--mlgate-no-publish": NO_PUBLISH,
     "--mlgate-seed": SEED,
     "--mlgate-explore": EXPLORE,
+    "--mlgate-replay": REPLAY,
 }
 
 
@@ -71,3 +74,5 @@ def add_options(parser: "pytest.Parser") -> None:
         "--mlgate-seed", dest=SEED, metavar="N", help="Default: from the artifact digest, so that a rerun repeats"
     )
     group.addoption("--mlgate-explore", dest=EXPLORE, action="store_true", help="A fresh seed, for scheduled pipelines")
+    # For `mlgate replay`, which says what came of it.
+    group.addoption("--mlgate-replay", dest=REPLAY, metavar="FILE", help=argparse.SUPPRESS)

@@ -54,6 +54,10 @@ class Recorder:
         if worst is not Outcome.PASSED:
             entry.reported.append((worst, f"{when}: {'marked xfail' if xfail else text}"))
 
+    def finding(self, key: str) -> Finding | None:
+        """Return what came of a check as it stands; `None` where it was not collected."""
+        return _settle(self._entries[key]) if key in self._entries else None
+
     def outcome(self, key: str) -> Outcome:
         """Return the outcome of a check as it stands."""
         return _settle(self._entries[key]).outcome

@@ -17,4 +17,5 @@ class Request:
     publish: bool = True
     seed: str | None = None
     explore: bool = False
+    replay: str | None = None
     progress: bool = False

@@ -1,76 +1,57 @@
 """One gate run: prepared before collection, served while checks run, judged and published at the end."""
 
-import os
-import platform
 import secrets
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlgate.artifacts.cache import fetch
 from mlgate.artifacts.directory import ModelDirectory
-from mlgate.errors import ConfigError, MlgateError, RegistryError
+from mlgate.errors import ConfigError, MlgateError
 from mlgate.evaluation.data import load_data
 from mlgate.evaluation.logged_dataset import logged_source
 from mlgate.evaluation.mapping_check import check_mapping
 from mlgate.evaluation.rows import EvaluationData
 from mlgate.evaluation.run import check_metrics
 from mlgate.evidence import (
-    ChampionFacts,
     DataFacts,
     Evidence,
     PolicyFacts,
     Subject,
     SuiteResult,
-    ToolFacts,
     VerdictFacts,
 )
-from mlgate.model_version import ModelUri, ModelVersion
+from mlgate.generation.input_space import InputSpace, Unsupported, example_batch, input_space
+from mlgate.model_version import ModelUri
 from mlgate.policy import SUITES, Policy
 from mlgate.policy_file import load_policy
+from mlgate.property_check import check_pairs, check_properties
 from mlgate.publication import check_output, install_files, publish, write_files
 from mlgate.registry import tags
 from mlgate.sandbox.interface import ModelServer
 from mlgate.sandbox.session import SessionTag
 from mlgate.scoring.equality import Equality, equality_for
-from mlgate.scoring.input_space import InputSpace, Unsupported, example_batch, input_space
 from mlgate.verdict import Verdict, assess, format_time
 from pytest_mlgate import wiring
+from pytest_mlgate.champion import find_champion
 from pytest_mlgate.request import Request
+from pytest_mlgate.saved_failures import SavedFailures
+from pytest_mlgate.surroundings import pipeline_facts, tool_facts
 
 if TYPE_CHECKING:
     from mlgate.images.given import GivenImage
     from mlgate.registry.interface import ModelRegistry
     from mlgate.scoring.client import ScoringClient
 
-CHAMPION_ALIAS = "champion"
 # Rows of the evaluation data that show what is valid: more hardly widen a range, and all of them do not fit in memory.
 KNOWN_ROWS = 10_000
-_PACKAGES = ("mlflow", "pytest", "hypothesis", "locust", "numpy", "scipy", "pandas", "docker", "testcontainers")
-# What a pipeline says of itself. Names only: no variable that could hold a token.
-_CI_VARIABLES = ("CI_PROJECT_PATH", "CI_COMMIT_SHA", "CI_COMMIT_REF_NAME", "CI_COMMIT_REF_PROTECTED", "CI_PIPELINE_ID", "CI_JOB_ID", "GITLAB_USER_LOGIN")  # fmt: skip
 # Digest hex digits that make a seed: 12 are 2^48, below the 2^53 that JSON numbers carry.
 _SEED_DIGITS = 12
-
-
-@dataclass(frozen=True, kw_only=True)
-class ChampionUnderTest:
-    """The champion's version and bytes; *problem* says why it can not be compared with."""
-
-    version: ModelVersion
-    directory: ModelDirectory | None
-    problem: str = ""
-
-    def facts(self) -> ChampionFacts:
-        """Return what the evidence says of it."""
-        digest = self.directory.digest if self.directory else "unknown"
-        return ChampionFacts(uri=self.version.uri, version=self.version.version, artifact_digest=digest)
 
 
 class GateSession:
@@ -93,6 +74,7 @@ class GateSession:
         self.given: GivenImage | None = None
         self.problem: MlgateError | None = None
         self.installed = False
+        self.failures = SavedFailures()
         self._environment: wiring.TestedEnvironment | None = None
         self._client: ScoringClient | None = None
         self._status_before: str | None = None
@@ -108,6 +90,7 @@ class GateSession:
             MlgateError: Nothing was started and nothing written.
         """
         self.policy = load_policy(Path(self.request.policy) if self.request.policy else None)
+        self.failures = SavedFailures.of(self.policy, replay=self.request.replay)
         self._check_request()
         uri = ModelUri.parse(self.request.uri)
         self.registry: ModelRegistry = wiring.open_registry()
@@ -117,11 +100,15 @@ class GateSession:
             raise ConfigError(f"the policy is for model '{wanted}', not '{found}'", hint="--mlgate-policy FILE")
         self.directory = fetch(self.registry, self.version, progress=self.request.progress)
         self.signature = self.directory.signature
-        self.champion = self._find_champion()
+        self.champion = find_champion(self.registry, self.version, self.request.champion)
+        if not self.policy.own_checks:
+            self.failures.refuse_strangers((), self, final=False)
         self.data = self._load_data()
+        properties = self.policy.values.properties
+        check_properties(properties, self.policy.values.accuracy, self.signature)
         with suppress(Unsupported):  # the checks that need rows are errored, by name; a rule for no column stops here
-            _ = self.inputs
-        if self.request.image is None:
+            check_pairs(properties, self.inputs)
+        if self.request.image is None and not self.replays:
             check_output(self.output)  # after all that can be wrong with the input, which leaves no folder behind
         home, close = wiring.guard(self.tag, sandbox=self.request.sandbox)
         self._closing += [lambda: shutil.rmtree(home, ignore_errors=True), close]
@@ -133,7 +120,8 @@ class GateSession:
             self.given = wiring.open_image(
                 self.request.image, self.directory, self.policy, session=self.tag, tell=self.tell
             )
-            check_output(self.output)  # a wrong image leaves no folder behind, either
+            if not self.replays:
+                check_output(self.output)  # a wrong image leaves no folder behind, either
         if self.writes_tags:
             self._status_before = self.registry.tags(self.version).get(tags.STATUS)
             self._announced = True
@@ -149,6 +137,8 @@ class GateSession:
         if self.request.image is not None and self.request.sandbox != "container":
             raise ConfigError("--mlgate-image needs a container engine, and --mlgate-sandbox process uses none")
         seed = self.request.seed
+        if seed is not None and self.request.explore:
+            raise ConfigError("--mlgate-seed and --mlgate-explore: one names the seed, the other draws a fresh one")
         # isdigit() alone accepts "²", and int() is slow on thousands of digits.
         if seed is not None and not (seed.isascii() and seed.isdigit() and len(seed) <= 16 and int(seed) < 2**53):
             raise ConfigError(f"--mlgate-seed {seed}: not a whole number from 0 to 2^53 - 1")
@@ -156,32 +146,9 @@ class GateSession:
         if missing:
             raise ConfigError(f"own_checks: {missing[0]} does not exist", hint="paths are relative to the policy file")
 
-    def _find_champion(self) -> ChampionUnderTest | None:
-        named = self.request.champion
-        if named == "none":
-            return None
-        if named is not None:
-            version = self.registry.resolve(ModelUri.parse(named))
-        elif self.version.name is None:
-            return None
-        else:
-            alias = self.registry.aliases(self.version.name).get(CHAMPION_ALIAS)
-            if alias is None:
-                return None
-            version = self.registry.resolve(ModelUri.parse(f"models:/{self.version.name}/{alias}"))
-        if version.uri == self.version.uri:
-            return None  # it is the champion: a comparison with itself says nothing
-        try:
-            return ChampionUnderTest(version=version, directory=fetch(self.registry, version))
-        except RegistryError:
-            raise
-        except MlgateError as error:
-            # A champion that can not be read makes the comparison inconclusive, never passed.
-            return ChampionUnderTest(version=version, directory=None, problem=str(error))
-
     def _load_data(self) -> EvaluationData | None:
         accuracy = self.policy.values.accuracy
-        if not accuracy.decides or "accuracy" not in self.suites:
+        if not accuracy.decides or not ("accuracy" in self.suites or self.failures.needs_data):
             return None
         check_mapping(accuracy, self.signature.outputs)
         logged = logged_source(self.registry, self.version) if accuracy.data is None else None
@@ -196,11 +163,19 @@ class GateSession:
     @property
     def partial(self) -> bool:
         """Whether only some of the required suites were asked for."""
-        return bool(self.request.suites) and not set(self.policy.requires) <= set(self.request.suites)
+        asked = bool(self.request.suites) and not set(self.policy.requires) <= set(self.request.suites)
+        return asked or self.replays
+
+    @property
+    def replays(self) -> bool:
+        """Whether this run tries one saved failure again, and judges nothing."""
+        return self.failures.replayed is not None
 
     @property
     def suites(self) -> tuple[str, ...]:
         """Suites that run, without the implicit one."""
+        if self.failures.replayed is not None:
+            return (self.failures.replayed.suite,)
         return tuple(dict.fromkeys(self.request.suites)) or self.policy.requires
 
     @property
@@ -244,11 +219,21 @@ class GateSession:
         """The valid inputs.
 
         Raises:
-            Unsupported: A type that can not be generated yet.
+            Unsupported: A type that rows can not be generated for.
+            PolicyError: A rule that no input can keep.
         """
-        example = example_batch(self.directory.serving_example)
-        known = [batch for batch in (example, self.data.head(KNOWN_ROWS) if self.data else None) if batch is not None]
-        return input_space(self.signature.inputs, rules=self.policy.values.properties.inputs, known=known)
+        example = example_batch(self.directory.serving_example, self.signature.inputs)
+        data = self.data.head(KNOWN_ROWS) if self.data else None
+        properties = self.policy.values.properties
+        return input_space(
+            self.signature.inputs,
+            rules=properties.inputs,
+            order=properties.order,
+            known=[example] if example is not None else [],
+            data=data,
+            keys=self.data.keys[: len(data)] if self.data and data else None,
+            seed=self.seed,
+        )
 
     @cached_property
     def equality(self) -> Equality:
@@ -380,18 +365,6 @@ class GateSession:
             finished_at=format_time(now),
             suites=suites,
             verdict=VerdictFacts(outcome="inconclusive", reasons=()),
-            tool=ToolFacts(mlgate=_version("mlgate"), python=platform.python_version(), packages=_packages()),
-            ci={name: os.environ[name] for name in _CI_VARIABLES if name in os.environ},
+            tool=tool_facts(),
+            ci=pipeline_facts(),
         )
-
-
-def _packages() -> dict[str, str]:
-    found = {name: _version(name) for name in _PACKAGES}
-    return {name: text for name, text in found.items() if text != "unknown"}
-
-
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return "unknown"

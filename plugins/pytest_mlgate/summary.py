@@ -1,11 +1,13 @@
 """What a gate run prints: the header, the table of checks, and the verdict last."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from mlgate.evidence import CheckResult, Evidence, Outcome
 from mlgate.images.labels import MODEL_PATH
 from mlgate.publication import measured_text
 from mlgate.quantities import format_number
+from mlgate.report.words import is_advisory
 from pytest_mlgate.session import GateSession
 
 _COLOUR = {
@@ -46,8 +48,10 @@ def write_table(reporter: Any, session: GateSession) -> None:
         return
     reporter.ensure_newline()
     reporter.section("mlgate")
+    checks = evidence.checks()
+    advice = [check for check in checks if is_advisory(check, evidence)]
     told = ""
-    for check in sorted(evidence.checks(), key=lambda result: -result.outcome.badness):
+    for check in sorted((check for check in checks if check not in advice), key=lambda found: -found.outcome.badness):
         reporter.write(f"{check.outcome:<13}", **_COLOUR[check.outcome])
         reporter.write_line(f"{check.key:<38} {_numbers(check)}".rstrip())
         # Where nothing is served, every check has the same reason: once is enough.
@@ -58,6 +62,14 @@ def write_table(reporter: Any, session: GateSession) -> None:
                 reporter.write_line(f"{'':13}→ {check.finding.advice}")
             if "example" in check.finding.details:
                 reporter.write_line(f"{'':13}example: {check.finding.details['example']}"[:400])
+    _write_advice(reporter, [check for check in advice if check.outcome is not Outcome.PASSED])
+
+
+def _write_advice(reporter: Any, advice: Sequence[CheckResult]) -> None:
+    """Print what decides nothing, last and in one line each: red lines there would hide the ones that count."""
+    for check in advice:
+        reporter.write(f"{'advice':<13}", cyan=True)
+        reporter.write_line(f"{check.key:<38} {check.finding.reason}"[:160])
 
 
 def write_verdict(reporter: Any, session: GateSession) -> None:

@@ -11,12 +11,12 @@ from mlgate.artifacts.signature import Signature
 from mlgate.cold_start.judgement import ColdStarts, Start, bytes_read, judge_peak_memory, judge_regression, judge_times
 from mlgate.cold_start.timeline import FIRST_PREDICTION, Timeline
 from mlgate.errors import FailureKind, MlgateError, ServerError
+from mlgate.generation.input_space import InputSpace, Unsupported, input_space
 from mlgate.policy import Policy
 from mlgate.quantities import format_duration
 from mlgate.sandbox.interface import Champion, ModelServer
 from mlgate.scoring.client import ScoringClient
 from mlgate.scoring.equality import Equality, equality_for
-from mlgate.scoring.input_space import InputSpace, Unsupported, input_space
 from mlgate.scoring.payloads import Batch
 from mlgate_suites.findings import problem_of, rows_or_none
 

@@ -1,13 +1,15 @@
 """Findings in few words, and what an answer is guilty of."""
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
 from mlgate.artifacts.signature import Schema
 from mlgate.errors import one_line
 from mlgate.evidence import Cause, Finding, Outcome
-from mlgate.scoring.answers import Answer, NotAPrediction, first_bad_row, nonconformities
+from mlgate.scoring.answers import Answer, NotAPrediction, nonconformities
 from mlgate.scoring.client import ScoringClient
+from mlgate.typed_json import jsonable
 
 
 def passed(reason: str, **facts: Any) -> Finding:
@@ -63,13 +65,9 @@ def explained(problem: str, answer: Answer, client: ScoringClient) -> tuple[str,
     return "; ".join([problem, *known, *met]), details
 
 
-def suspect_row(answer: Answer, outputs: Schema | None) -> int | None:
-    """Return the row that an otherwise readable answer is wrong in, or `None` where the answer does not say."""
-    try:
-        bad = first_bad_row(answer.rows(), outputs)
-    except NotAPrediction:
-        return None
-    return bad[0] if bad else None
+def as_text(value: Any, limit: int = 200) -> str:
+    """Return a prediction, or a row, as a reader sees it."""
+    return json.dumps(jsonable(value), ensure_ascii=False)[:limit]
 
 
 def rows_or_none(answer: Answer) -> Sequence[Any] | None:

@@ -9,6 +9,7 @@ import pytest
 from mlgate.errors import LoadGeneratorError
 from mlgate.evaluation.rows import EvaluationData
 from mlgate.evidence import Cause, Finding, Outcome
+from mlgate.generation.input_space import InputSpace
 from mlgate.load.judgement import judge_error_rate, judge_percentile, judge_rate, not_judged, unhealthy
 from mlgate.load.locust import LoadRun, run_load
 from mlgate.load.plan import LoadPlan
@@ -16,7 +17,6 @@ from mlgate.load.schedule import constant
 from mlgate.policy import Policy
 from mlgate.sandbox.interface import ServerFailure
 from mlgate.scoring.client import ScoringClient
-from mlgate.scoring.input_space import InputSpace
 from mlgate.scoring.payloads import JSON_TYPE
 from mlgate_suites.findings import errored
 

@@ -1,28 +1,48 @@
-"""Properties: what holds for every valid input, tried on generated ones."""
+"""Properties: what holds for every valid input, tried on generated ones.
+
+The whole suite is collected here; its further checks stand in the modules beside this one.
+"""
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mlgate.artifacts.signature import Signature
-from mlgate.evidence import Finding
-from mlgate.policy import Policy
+from mlgate.artifacts.signature import Schema, Signature
+from mlgate.generation.input_space import InputSpace
+from mlgate.scoring.answers import Answer
 from mlgate.scoring.client import ScoringClient
 from mlgate.scoring.equality import Equality
-from mlgate.scoring.input_space import InputSpace
 from mlgate.scoring.payloads import Batch
-from mlgate.scoring.protocols import ServingProtocol
 from mlgate.typed_json import jsonable
-from mlgate_suites.findings import explained, failed, inconclusive, passed, problem_of, rows_or_none, suspect_row
-from mlgate_suites.shrink import Budget, answered, narrow, simplify
-from mlgate_suites.strategies import explore
+from mlgate_suites.answer_range import test_output_range
+from mlgate_suites.categories import test_unseen_category
+from mlgate_suites.concurrency import test_concurrent
+from mlgate_suites.findings import passed, problem_of
+from mlgate_suites.nulls import test_null_handling
+from mlgate_suites.problem import Problem, Request, ask, ask_rows, lost
+from mlgate_suites.relations import test_invariant, test_monotonic, test_scale, test_symmetric
+from mlgate_suites.search import Search
 
-# One request of these is compared with as many single requests: enough for each column's edges, quick on one core.
+__all__ = [
+    "test_concurrent",
+    "test_invariant",
+    "test_monotonic",
+    "test_null_handling",
+    "test_output_range",
+    "test_scale",
+    "test_symmetric",
+    "test_unseen_category",
+]
+
+# A batch of these is compared with as many single requests: enough for each column's edges, quick on one core.
 BATCH_ROWS = 24
 DETERMINISM_ROWS = 100
+# Each probe that finds no difference costs a restart.
+DETERMINISM_PROBES = 12
+TURNED = "a batch in another order is answered differently"
+ALONE = "a row alone is answered differently from in a batch"
 
 
 @pytest.mark.mlgate_check("properties.total", suite="properties")
@@ -30,60 +50,30 @@ def test_total(
     mlgate_client: ScoringClient,
     mlgate_signature: Signature,
     mlgate_inputs: InputSpace,
-    mlgate_policy: Policy,
-    mlgate_seed: int,
-    mlgate_output: Path,
+    mlgate_search: Search,
     mlgate_record: Any,
 ) -> None:
     """Every generated valid input is answered validly, in time."""
     outputs = mlgate_signature.outputs
-    tried = 0
-    broken: list[Finding] = []
 
-    def fails(batch: Batch) -> str | None:
-        return problem_of(mlgate_client.score(batch), outputs, rows=len(batch))
+    def answered_validly(batch: Batch) -> Problem | None:
+        answer, request = ask(mlgate_client, batch)
+        text = problem_of(answer, outputs, rows=len(batch))
+        return None if text is None else _invalid(text, answer, request, outputs)
 
-    def visit(batch: Batch) -> None:
-        nonlocal tried
-        if broken:
-            return
-        tried += len(batch)
-        answer = mlgate_client.score(batch)
-        if problem_of(answer, outputs, rows=len(batch)) is None:
-            return
-        budget = Budget()
-        row = narrow(batch, fails, budget, suspect=suspect_row(answer, outputs))
-        row = simplify(row, mlgate_inputs, fails, budget)
-        last = mlgate_client.score(row)
-        problem = problem_of(last, outputs, rows=len(row)) or "fails among others and not alone"
-        problem, details = explained(problem, last, mlgate_client)
-        broken.append(_broken(row, problem, tried, details, mlgate_client.protocol))
-
-    examples = mlgate_policy.values.properties.examples
-    explore(mlgate_inputs, visit, examples=examples, seed_value=mlgate_seed, folder=mlgate_output)
-    if broken:
-        mlgate_record(broken[0])
-    elif tried == 0:
-        mlgate_record(inconclusive("no row was generated", n=0))
-    else:
-        mlgate_record(passed(f"{tried} generated valid rows are answered validly", n=tried))
+    searched = mlgate_search.run(answered_validly, mlgate_inputs)
+    mlgate_record(mlgate_search.finding(searched, passed="{n} generated valid rows are answered validly"))
 
 
-def _broken(row: Batch, problem: str, tried: int, known: dict[str, Any], protocol: ServingProtocol) -> Finding:
-    body, content_type = protocol.encode(row)
-    text = body.decode("utf-8", "backslashreplace")
-    quoted = text.replace("'", "'\\''")
-    shown = json.dumps(jsonable(row.records()[0] if len(row) == 1 else row.records()), ensure_ascii=False)
-    return failed(
-        f"a valid row: {problem}",
-        n=tried,
-        advice="the row below is valid by signature and policy: answer it, or narrow properties.inputs",
-        details={
-            "example": shown,
-            "request": text,
-            "curl": f"curl -s $SERVER{protocol.path} -H 'Content-Type: {content_type}' -d '{quoted}'",
-            **known,
-        },
+def _invalid(text: str, answer: Answer, request: Request, outputs: Schema | None) -> Problem:
+    bad = answer.bad_rows(outputs)
+    return Problem(
+        text=text,
+        answers=(answer,),
+        requests=(request,),
+        row=bad[0] if bad else None,
+        rows=bad or None,
+        hang=lost(answer) and answer.problem != "connection",
     )
 
 
@@ -92,23 +82,24 @@ def test_deterministic(
     mlgate_client: ScoringClient,
     mlgate_inputs: InputSpace,
     mlgate_equality: Equality,
-    mlgate_seed: int,
+    mlgate_search: Search,
     mlgate_record: Any,
 ) -> None:
     """The same rows get the same answer, also after a restart."""
-    batch = _answerable(mlgate_client, mlgate_inputs, DETERMINISM_ROWS, mlgate_seed)
-    if batch is None:
-        mlgate_record(_nothing_answered())
-        return
-    first = rows_or_none(mlgate_client.score(batch))
-    again = rows_or_none(mlgate_client.score(batch))
-    finding = _compare(batch, first, again, mlgate_equality, "the same rows, asked twice, differ")
-    if finding is None:
+
+    def answered_alike(batch: Batch) -> Problem | None:
+        first, again = (ask_rows(mlgate_client, batch) for _ in range(2))
+        problem = _difference(first, again, mlgate_equality, "the same rows, asked twice, differ")
+        if problem is not None:
+            return problem
         mlgate_client.close()
         mlgate_client.server.restart()
-        restarted = rows_or_none(mlgate_client.score(batch))
-        finding = _compare(batch, first, restarted, mlgate_equality, "the same rows differ after a restart")
-    mlgate_record(finding or passed(f"{len(batch)} rows get equal answers, also after a restart", n=len(batch)))
+        restarted = ask_rows(mlgate_client, batch)
+        return _difference(first, restarted, mlgate_equality, "the same rows differ after a restart")
+
+    rows = mlgate_search.rows_per_request(mlgate_inputs, DETERMINISM_ROWS)  # one batch: each costs a restart
+    searched = mlgate_search.run(answered_alike, mlgate_inputs, examples=rows, rows=rows, probes=DETERMINISM_PROBES)
+    mlgate_record(mlgate_search.finding(searched, passed="{n} rows get equal answers, also after a restart"))
 
 
 @pytest.mark.mlgate_check("properties.batch", suite="properties")
@@ -116,52 +107,45 @@ def test_batch(
     mlgate_client: ScoringClient,
     mlgate_inputs: InputSpace,
     mlgate_equality: Equality,
-    mlgate_seed: int,
+    mlgate_search: Search,
     mlgate_record: Any,
 ) -> None:
     """A batch's answer equals the single rows' answers, and follows a permutation."""
-    batch = _answerable(mlgate_client, mlgate_inputs, BATCH_ROWS, mlgate_seed + 1)
-    if batch is None:
-        mlgate_record(_nothing_answered())
+    if mlgate_inputs.request_rows == 1:
+        mlgate_record(passed("each request holds exactly one row: there are no batches", n=0))
         return
-    together = rows_or_none(mlgate_client.score(batch))
-    backwards = list(range(len(batch)))[::-1]
-    turned = rows_or_none(mlgate_client.score(batch.take(backwards)))
-    turned = None if turned is None or len(turned) != len(batch) else [turned[index] for index in backwards]
-    finding = _compare(batch, together, turned, mlgate_equality, "a batch in another order is answered differently")
-    if finding is None:
-        alone: list[Any] = []
-        for index in range(len(batch)):
-            rows = rows_or_none(mlgate_client.score(batch.take([index])))
-            alone.append(rows[0] if rows else None)
-        finding = _compare(
-            batch, together, alone, mlgate_equality, "a row alone is answered differently from in a batch"
-        )
-    mlgate_record(finding or passed(f"{len(batch)} rows: batch, single and permuted answers are equal", n=len(batch)))
+    fixed = mlgate_inputs.request_rows is not None
+
+    def answered_as_single(batch: Batch) -> Problem | None:
+        together = ask_rows(mlgate_client, batch)
+        backwards = range(len(batch))[::-1]
+        rows, answer, request = ask_rows(mlgate_client, batch.take(backwards))
+        turned = ([rows[place] for place in backwards], answer, request)
+        problem = _difference(together, turned, mlgate_equality, TURNED, rowwise=False)
+        for place in () if problem or fixed else range(len(batch)):
+            alone = ask_rows(mlgate_client, batch.take([place]))
+            one = (together[0][place : place + 1], *together[1:])
+            problem = problem or _difference(one, alone, mlgate_equality, ALONE, rowwise=False)
+        return problem
+
+    searched = mlgate_search.run(answered_as_single, mlgate_inputs, examples=BATCH_ROWS, rows=BATCH_ROWS)
+    mlgate_record(mlgate_search.finding(searched, passed="{n} rows: batch, single and permuted answers are equal"))
 
 
-def _answerable(client: ScoringClient, space: InputSpace, rows: int, seed: int) -> Batch | None:
-    """Return rows that the server answers together; what it can not answer is `properties.total`'s to find."""
-    batch = space.sample(rows, seed=seed)
-    return batch if rows_or_none(client.score(batch)) is not None else answered(client, batch)
+Asked = tuple[Sequence[Any], Answer, Request]
 
 
-def _nothing_answered() -> Finding:
-    return inconclusive("no generated row is answered: there is nothing to compare", n=0)
-
-
-def _compare(
-    batch: Batch, first: Sequence[Any] | None, second: Sequence[Any] | None, equality: Equality, what: str
-) -> Finding | None:
-    if first is None or second is None:
-        return failed(f"{what}: one of the two is no prediction", n=len(batch))
-    place = equality.first_difference(first, second)
+def _difference(first: Asked, second: Asked, equality: Equality, what: str, *, rowwise: bool = True) -> Problem | None:
+    """Return where two answers to the same rows differ; *rowwise* where a row that differs would do so alone."""
+    place = equality.first_difference(first[0], second[0])
     if place is None:
         return None
-    pair = [json.dumps(jsonable(side[place]))[:200] if place < len(side) else "nothing" for side in (first, second)]
-    shown = json.dumps(jsonable(batch.take([place]).records()[0])) if place < len(batch) else "{}"
-    return failed(
-        f"{what}: row {place} gives {pair[0]}, then {pair[1]}",
-        n=len(batch),
-        details={"example": shown, "tolerance": equality.tolerance},
+    pair = [
+        json.dumps(jsonable(side[0][place]))[:200] if place < len(side[0]) else "nothing" for side in (first, second)
+    ]
+    return Problem(
+        text=f"{what}: {pair[0]}, then {pair[1]} (tolerance {equality.tolerance:g})",
+        answers=(first[1], second[1]),
+        requests=(first[2], second[2]),
+        row=place if rowwise else None,
     )

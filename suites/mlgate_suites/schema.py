@@ -1,23 +1,31 @@
-"""Schema: the model keeps the contract that its signature states."""
+"""Schema: the model keeps the contract that its signature states.
+
+The whole suite is collected here; its further checks stand in the modules beside this one.
+"""
 
 import json
 from typing import Any
 
 import pytest
 
-from mlgate.artifacts.signature import ColumnSchema, DataType, Schema, Signature
-from mlgate.evidence import Cause, Finding
+from mlgate.artifacts.signature import Signature
+from mlgate.compatibility import Extra, differences
+from mlgate.evidence import Finding
+from mlgate.generation.input_space import InputSpace
+from mlgate.policy import Policy
+from mlgate.sandbox.interface import Champion
 from mlgate.scoring.client import ScoringClient
-from mlgate.scoring.input_space import InputSpace
-from mlgate.scoring.payloads import JSON_TYPE, Batch
-from mlgate.scoring.protocols import ServingProtocol
 from mlgate_suites.findings import explained, failed, inconclusive, passed, problem_of, rows_or_none
+from mlgate_suites.schema_encodings import test_encodings
+from mlgate_suites.schema_limits import test_limits
+from mlgate_suites.schema_params import test_params
+from mlgate_suites.schema_rejects import test_alive, test_rejects
 from mlgate_suites.shrink import answered
+
+__all__ = ["test_alive", "test_encodings", "test_limits", "test_params", "test_rejects"]
 
 # Enough rows that each column's edges come up several times, few enough for one request.
 OUTPUT_ROWS = 200
-_NUMBERS = {DataType.INTEGER, DataType.LONG, DataType.FLOAT, DataType.DOUBLE}
-_WORD = "twelve"
 
 
 @pytest.mark.mlgate_check("schema.signature", suite="schema")
@@ -89,96 +97,35 @@ def test_output(
         mlgate_record(failed(problem, n=len(batch), advice="log the model again with the signature it really has"))
 
 
-@pytest.mark.mlgate_check("schema.rejects", suite="schema")
-def test_rejects(
-    case: str,
-    mlgate_client: ScoringClient,
-    mlgate_signature: Signature,
-    mlgate_inputs: InputSpace,
-    mlgate_seed: int,
-    mlgate_record: Any,
+@pytest.mark.mlgate_check("schema.compatible", suite="schema")
+def test_compatible(
+    mlgate_signature: Signature, mlgate_champion: Champion | None, mlgate_policy: Policy, mlgate_record: Any
 ) -> None:
-    """What is no valid request is refused with a 4xx, as JSON, and the server lives."""
-    valid = mlgate_inputs.sample(1, seed=mlgate_seed)
-    request = _bad_request(case, valid, mlgate_signature.inputs, mlgate_client.protocol)
-    if request is None:
-        mlgate_record(passed(f"no such request exists for this signature ({case})", n=0))
+    """What was a valid request for the champion is valid here, and the output type is the same."""
+    if mlgate_champion is None:
+        mlgate_record(inconclusive("there is no champion to be compatible with"))
         return
-    body, content_type = request
-    answer = mlgate_client.post(body, content_type=content_type)
-    finding = _judge_refusal(case, answer)
-    after = mlgate_client.score(valid)
-    alive = problem_of(after, mlgate_signature.outputs, rows=1)
-    if alive is not None:
-        alive, details = explained(alive, after, mlgate_client)
-        reason = f"after the bad request a valid one is not answered: {alive}"
-        finding = failed(reason, cause=Cause.SERVER, details=details)
-    mlgate_record(finding)
+    mlgate_record(_compatible(mlgate_champion, mlgate_signature, mlgate_policy.values.schema_.extra_column))
 
 
-def _judge_refusal(case: str, answer: Any) -> Finding:
-    details = {"status": answer.status, "body": answer.body[:500].decode("utf-8", "replace")}
-    if answer.problem:
-        return failed(f"no answer ({answer.problem})", cause=Cause.SERVER, details=details)
-    if not 400 <= answer.status < 500:
-        cause = Cause.SERVER if answer.status >= 500 else Cause.MODEL
-        return failed(f"answered {answer.status}, not 4xx", cause=cause, details=details)
-    if case != "content_type" and not _is_json(answer.body):
-        return failed(f"answered {answer.status} without JSON", cause=Cause.SERVER, details=details)
-    return passed(f"refused with {answer.status}", n=1)
-
-
-def _bad_request(
-    case: str, valid: Batch, inputs: Schema | None, protocol: ServingProtocol
-) -> tuple[bytes, str | None] | None:
-    """Return a request that is not valid, or `None` where the signature has no such case."""
-    match case:
-        case "missing_column":
-            name = _required_name(inputs)
-            return None if name is None else protocol.encode(valid.without_column(name))
-        case "word":
-            worded = _with_word(valid, inputs)
-            return None if worded is None else protocol.encode(worded)
-        case "envelope":
-            return json.dumps({"rows": valid.records()}).encode(), JSON_TYPE
-        case "malformed_json":
-            return protocol.encode(valid)[0][:-1], JSON_TYPE
-        case "empty_body":
-            return b"", JSON_TYPE
-        case "content_type":
-            return protocol.encode(valid)[0], "application/x-mlgate"
-        case _:
-            raise ValueError(f"no case '{case}'")
-
-
-def _required_name(inputs: Schema | None) -> str | int | None:
-    if isinstance(inputs, ColumnSchema):
-        # A model of one column would be left with none: a data frame without columns has no rows either.
-        names: list[str | int | None] = [
-            column.label for column in inputs.columns if column.required and len(inputs.columns) > 1
-        ]
-    else:
-        names = [tensor.name for tensor in inputs.tensors if len(inputs.tensors) > 1] if inputs else []
-    return names[0] if names else None
-
-
-def _with_word(valid: Batch, inputs: Schema | None) -> Batch | None:
-    if isinstance(inputs, ColumnSchema):
-        names = [column.label for column in inputs.columns if column.type in _NUMBERS and column.label is not None]
-        return valid.with_value(names[0], _WORD) if names else None
-    if inputs is None or inputs.tensors[0].dtype.startswith("str"):
-        return None
-    if len(inputs.tensors) > 1 or inputs.tensors[0].name is not None:
-        return valid.with_value(str(inputs.tensors[0].name), _WORD)
-    return Batch(columns=None, rows=(_WORD,))
-
-
-def _is_json(body: bytes) -> bool:
-    try:
-        json.loads(body)
-    except ValueError:
-        return False
-    return True
+def _compatible(champion: Champion, signature: Signature, extra: Extra) -> Finding:
+    off = "schema.compatible_with_champion: false, to go on without this check"
+    if not champion.artifact_digest:
+        return inconclusive("the champion can not be read, so nothing says what was valid for it", advice=off)
+    known = champion.signature
+    missing = [side for side in ("inputs", "outputs") if getattr(known, side) is None]
+    if missing:
+        reason = f"the champion declares no {' and no '.join(missing)}: nothing says what was valid for it"
+        return inconclusive(reason, advice=off)
+    found = differences(known, signature, extra=extra)
+    breaking = [str(difference) for difference in found if difference.breaks]
+    details = {"breaks": breaking, "allowed": [str(difference) for difference in found if not difference.breaks]}
+    if breaking:
+        more = f" (and {len(breaking) - 1} more)" if len(breaking) > 1 else ""
+        advice = "declare what the champion took as well, or register under another name; " + off
+        return failed(f"breaks callers of the champion: {breaking[0]}{more}", n=1, advice=advice, details=details)
+    told = f"{len(found)} differences, all of them wider" if found else "the same signature"
+    return passed(f"every valid request for the champion is valid here: {told}", n=1, details=details)
 
 
 def _row_count(raw: bytes) -> int:

@@ -436,7 +436,7 @@ def test_a_folder_under_the_name_of_mlflows_note_is_the_models(shop):
 def test_an_example_that_is_a_bomb_is_no_example(shop, example):
     """It is read as far as it says something, and never breaks the run."""
     from mlgate.artifacts.directory import read_directory
-    from mlgate.scoring.input_space import example_batch
+    from mlgate.generation.input_space import example_batch
 
     path = shop.folder / "example" / "model"
     if not path.exists():

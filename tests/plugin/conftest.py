@@ -19,6 +19,7 @@ import mlgate_suites.properties
 import mlgate_suites.schema
 import pytest_mlgate.gate  # noqa: F401
 from mlgate.evidence import Evidence
+from mlgate.policy_file import load_policy
 from tests.plugin.seam import VARIABLE, World, write_model
 
 ROOT = Path(__file__).parents[2]
@@ -117,7 +118,14 @@ class Gated:
         return Evidence.from_bytes((self.pytester.path / folder / "evidence.json").read_bytes())
 
     def outcomes(self) -> dict[str, str]:
-        return {check.key: str(check.outcome) for check in self.evidence().checks()}
+        """Return text id to outcome of the checks that decide."""
+        checks = self.evidence().checks()
+        return {check.key: str(check.outcome) for check in checks if not check.finding.details.get("advisory")}
+
+    def expected(self) -> int:
+        """Return how many checks its policy expects, without a champion and without a user's own."""
+        policy = load_policy(self.pytester.path / "mlgate.yaml")
+        return sum(map(len, policy.expected_checks(champion=False).values()))
 
     def tags(self) -> dict[str, str]:
         registry = self.world.registry

@@ -25,3 +25,14 @@ def test_exploring_takes_a_fresh_seed_each_time(gated):
         seeds.add(gated.evidence().seed)
     assert len(seeds) == 2
     assert all(0 <= seed < 2**53 for seed in seeds)
+
+
+def test_a_seed_and_a_fresh_one_are_refused_together(gated):
+    """One of the two would be ignored."""
+    assert "--mlgate-explore" in gated.refusal(gated.run("--mlgate-seed=1", "--mlgate-explore"))
+
+
+def test_exploring_prints_its_seed(gated):
+    """So that a finding can be repeated with --mlgate-seed."""
+    result = gated.run("--mlgate-explore")
+    result.stdout.fnmatch_lines([f"*, seed {gated.evidence().seed}"])

@@ -12,7 +12,7 @@ def test_the_run_stays_in_one_process_and_passes(gated, options):
     assert result.ret == 0
     result.stdout.no_fnmatch_line("*workers*")
     result.stdout.no_fnmatch_line("*gw0*")
-    assert len(gated.outcomes()) == 12
+    assert len(gated.outcomes()) == gated.expected()
 
 
 def test_a_failing_model_fails_under_xdist(gated):

@@ -13,7 +13,8 @@ STDLIB = sys.stdlib_module_names
 # What turns evidence into a decision, and what measures it: no I/O libraries, no SDK.
 PURE = {
     "quantities", "check_id", "typed_json", "evidence", "model_version", "verdict", "gate", "errors", "policy",
-    "statistics", "serving.v2_request", "scoring.payloads", "scoring.protocols", "scoring.v2", "scoring.answers", "scoring.equality", "scoring.input_space",
+    "statistics", "serving.v2_request", "scoring.payloads", "scoring.protocols", "scoring.v2", "scoring.answers", "scoring.equality",
+    "compatibility", "scoring.bad_requests", "scoring.wrong_values", "scoring.encodings", "scoring.leaks", "scoring.no_rows", "scoring.params",
     "evaluation.evidence_details", "evaluation.sample", "evaluation.answer_batch", "evaluation.answer_columns", "evaluation.conformance", "evaluation.mapping_check",
     "evaluation.rows", "evaluation.metrics", "evaluation.comparison", "evaluation.outputs",
     "evaluation.metrics.catalogue", "evaluation.metrics.counts", "evaluation.metrics.coverage", "evaluation.metrics.losses", "evaluation.metrics.ranking", "evaluation.metrics.shares", "evaluation.metrics.squares", "evaluation.metrics.tables",
@@ -21,7 +22,7 @@ PURE = {
     "evaluation.metric_names", "evaluation.metrics.interface", "evaluation.slice_expression", "evaluation.slice_spec", "evaluation.slices", "evaluation.gaps", "evaluation.weak_slices", "evaluation.holdout",
     "evaluation.plan", "evaluation.judgement", "evaluation.judgement.floors", "evaluation.judgement.measure", "evaluation.judgement.regression",
     "evaluation.judgement.sides", "evaluation.judgement.summary", "policy_accuracy", "policy_properties", "policy_schema", "policy_section",
-    "generation", "generation.interface",
+    "failure", "regressions", "generation", "generation.choice", "generation.columns", "generation.coverage", "generation.datetimes", "generation.domain", "generation.input_space", "generation.interface", "generation.known", "generation.nested", "generation.number", "generation.order", "generation.pairs", "generation.params", "generation.pattern", "generation.rebuilt", "generation.relation", "generation.rules", "generation.shared", "generation.tensor", "generation.tensors", "generation.text", "generation.unit", "property_check", "scoring.output_place",
     "load.schedule", "load.samples",
     "load.judgement", "images.recipe", "images.requirements", "images.apt", "images.archive", "images.pins", "images.facts", "images.given", "images.labels", "images.reference", "registry.interface", "registry.tags",
     "cold_start", "cold_start.timeline", "cold_start.judgement", "sandbox.boot_facts", "sandbox.interface", "sandbox.limits", "sandbox.clock", "sandbox.reach", "artifacts.signature",
@@ -30,6 +31,7 @@ PURE = {
 PURE_MAY = {
     "numpy": None,
     "scipy": None,
+    "hypothesis": {"generation.pattern"},  # draws texts that match a pattern, and does no more
     "rfc8785": {"evidence"},  # canonical JSON is a format, not a service
     "packaging": {"images.recipe", "images.requirements", "images.pins"},  # PEP 440 and 508 are formats too
     "pydantic": {
@@ -57,7 +59,7 @@ SDKS = {
     "geventhttpclient": {"load.locustfile"},
     "ray": {"evaluation.engines.ray", "evaluation.engines.ray_cluster"},
     "pytest": set(),
-    "hypothesis": set(),
+    "hypothesis": {"generation.pattern"},
 }  # fmt: skip
 
 

@@ -105,7 +105,7 @@ def bench(signature: Any, data: EvaluationData, tmp_path: Path) -> Iterator[Call
         served = None
         if champion is not None:
             other = InProcessServer(lambda: champion, signature)
-            served = ServedChampion(server=other, signature=None)
+            served = ServedChampion(server=other, signature=None, artifact_digest="sha256:champion")
             served.signature = _parsed(signature)
         example = json.dumps({"dataframe_split": {"columns": list(EXAMPLE.columns or ()), "data": list(EXAMPLE.rows)}})
         return Bench(

@@ -12,11 +12,13 @@ from mlgate.artifacts.signature import parse_signature
 from mlgate.check_id import format_check_id, parse_check_id
 from mlgate.evaluation.rows import EvaluationData
 from mlgate.evidence import Finding
+from mlgate.failure import Failure, Origin
+from mlgate.generation.input_space import Unsupported, input_space
 from mlgate.policy import Policy
 from mlgate.scoring.client import ScoringClient
 from mlgate.scoring.equality import equality_for
-from mlgate.scoring.input_space import Unsupported, input_space
 from mlgate_suites import accuracy, cold_start, load, properties, schema
+from mlgate_suites.search import Search
 from tests.inprocess import InProcessServer
 
 SUITES: dict[str, ModuleType] = {
@@ -64,18 +66,22 @@ class Bench:
     digest: str = "sha256:challenger"
     told: list[str] = field(default_factory=list)
     parts: dict[str, Finding] = field(default_factory=dict)
+    known: dict[str, Failure] = field(default_factory=dict)
+    only_known: bool = False
     _made: dict[str, Any] = field(default_factory=dict)
 
-    def findings(self, suite: str) -> dict[str, Finding]:
-        """Run every check of *suite* that the policy expects; return text id to finding."""
-        expected = self.policy.expected_checks(champion=self.champion is not None)[suite]
+    def findings(self, suite: str, *only: str) -> dict[str, Finding]:
+        """Run every check of *suite* that the policy expects, or *only* these; return text id to finding."""
+        expected = only or self.policy.expected_checks(champion=self.champion is not None)[suite]
         found: dict[str, Finding] = {}
         for key in expected:
             check, params = parse_check_id(key)
             function = _function_of(SUITES[suite], check)
             recorded: list[Finding] = []
             arguments = {
-                name: params.get(name) or self._fixture(SUITES[suite], name, recorded.append)
+                name: self.search(key, suite)
+                if name == "mlgate_search"
+                else params.get(name) or self._fixture(SUITES[suite], name, recorded.append)
                 for name in _names(function)
             }
             function(**arguments)
@@ -83,8 +89,25 @@ class Bench:
             found[format_check_id(check, params)] = recorded[0]
         return found
 
-    def outcomes(self, suite: str) -> dict[str, str]:
-        return {key: str(finding.outcome) for key, finding in self.findings(suite).items()}
+    def search(self, key: str, suite: str) -> Search:
+        """The search of one check; `known` and `only_known` come from the bench."""
+        return Search(
+            check=key,
+            suite=suite,
+            client=self._fixture(properties, "mlgate_client", lambda finding: None),
+            examples=self.policy.values.properties.examples,
+            tolerate=self.policy.values.properties.tolerate,
+            seed=self.seed,
+            folder=self.output,
+            origin=Origin(uri="models:/churn/1", artifact_digest=self.digest, policy_digest=self.policy.digest),
+            known={name: failure for name, failure in self.known.items() if failure.check == key},
+            only_known=self.only_known,
+            data=self.data,
+            store_rows=self.policy.values.evidence.rows == "full",
+        )
+
+    def outcomes(self, suite: str, *only: str) -> dict[str, str]:
+        return {key: str(finding.outcome) for key, finding in self.findings(suite, *only).items()}
 
     def _fixture(self, module: ModuleType, name: str, record: Callable[[Finding], None]) -> Any:
         if name == "mlgate_record":
@@ -116,8 +139,15 @@ class Bench:
             case "mlgate_signature":
                 return signature
             case "mlgate_inputs":
-                known = [self.data.head(len(self.data))] if self.data else []
-                return input_space(signature.inputs, rules=self.policy.values.properties.inputs, known=known)
+                properties = self.policy.values.properties
+                return input_space(
+                    signature.inputs,
+                    rules=properties.inputs,
+                    order=properties.order,
+                    data=self.data.head(len(self.data)) if self.data else None,
+                    keys=self.data.keys if self.data else None,
+                    seed=self.seed,
+                )
             case "mlgate_equality":
                 return equality_for(signature.outputs, tolerance=self.policy.values.properties.tolerance)
             case "mlgate_checks":

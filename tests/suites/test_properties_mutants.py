@@ -5,12 +5,10 @@ import json
 import time
 
 import numpy as np
-import pytest
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, Schema, TensorSpec
 from mlflow.types.schema import Array, DataType
 
-from mlgate.scoring.input_space import Unsupported
 from tests.suites.conftest import POLICY, healthy
 from tests.suites.test_schema_mutants import only
 
@@ -164,18 +162,26 @@ def test_a_tensor_model_is_tried_too(bench):
     assert bench(bad, signed=signature, policy=policy, data=None).outcomes("properties")["properties.total"] == "failed"
 
 
-def test_a_type_that_can_not_be_generated_yet_is_named(bench):
-    """An array column is no pass and no failure: the suite says which column it can not do."""
+def test_a_model_of_arrays_is_tried_too(bench):
+    """An empty array is a valid value, and a model that takes the mean of one is found."""
     signature = ModelSignature(
         inputs=Schema([ColSpec(Array(DataType.double), "history")]), outputs=Schema([ColSpec("double")])
     )
     policy = POLICY.replace(
         "    age: {min: 18, max: 90}\n    tenure: {min: 0, max: 40}\n    plan: {values: [basic, pro]}\n", ""
-    )
-    with pytest.raises(Unsupported, match="'history' has type ArrayType"):
-        bench(
-            lambda frame, params=None: [0.5] * len(frame),
-            signed=signature,
-            policy=policy.replace("  inputs:\n", ""),
-            data=None,
-        ).findings("properties")
+    ).replace("  inputs:\n", "")
+
+    def good(frame, params=None):
+        return [float(np.sum(history)) for history in frame["history"]]
+
+    def bad(frame, params=None):
+        return [float(np.max(history)) for history in frame["history"]]
+
+    outcomes = [
+        bench(predict, signed=signature, policy=policy, data=None).findings("properties", "properties.total")
+        for predict in (good, bad)
+    ]
+    passed, failed = (found["properties.total"] for found in outcomes)
+    assert str(passed.outcome) == "passed", passed
+    assert str(failed.outcome) == "failed"
+    assert json.loads(failed.details["example"]) == {"history": []}

@@ -184,13 +184,14 @@ def test_a_partial_run_is_inconclusive():
 
 
 def test_without_a_champion_only_the_floors_are_required():
-    """And with one, every regression check is."""
+    """And with one, every check that compares is."""
     alone = admissible(FULL_POLICY, champion=False)
     assert assess(FULL_POLICY, alone, NOW).outcome is VerdictOutcome.PASSED
     compared = replace(alone, champion=WHOLE.champion)
     assert {reason.check for reason in assess(FULL_POLICY, compared, NOW).reasons} == {
         "accuracy.regression[metric=accuracy]",
         "accuracy.regression[metric=f1]",
+        "schema.compatible",
     }
 
 

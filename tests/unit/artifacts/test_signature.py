@@ -168,13 +168,19 @@ def test_a_malformed_signature_is_refused_by_its_place(raw, place):
 
 
 def test_what_can_not_be_generated_is_named_with_its_column():
-    """In order, parameters last."""
+    """In order, parameters last; also what is nested in what can be."""
     raw = {
-        "inputs": '[{"type": "any", "name": "a"}, {"type": "binary", "name": "b"}, '
-        '{"type": "array", "items": {"type": "long"}, "name": "c"}]',
-        "params": '[{"type": "object", "name": "p", "default": {}, "properties": {"x": {"type": "long"}}}]',
+        "inputs": '[{"type": "any", "name": "a"}, {"type": "sparkml_vector", "name": "b"}, '
+        '{"type": "array", "items": {"type": "sparkml_vector"}, "name": "c"}, '
+        '{"type": "map", "values": {"type": "long"}, "name": "d"}]',
+        "params": '[{"type": "object", "name": "p", "default": {}, "properties": {"x": {"type": "sparkml_vector"}}}]',
     }
-    assert unsupported(parse_signature({"signature": raw})) == ("a: any", "c: array", "params.p: object")
+    found = unsupported(parse_signature({"signature": raw}))
+    assert found == ("b: sparkml_vector", "c: sparkml_vector", "params.p: sparkml_vector")
+    tensor = '[{"type": "tensor", "tensor-spec": {"dtype": "%s", "shape": [-1, 2]}}]'
+    assert unsupported(parse_signature({"signature": {"inputs": tensor % "void"}})) == ("0: tensor of void",)
+    for dtype in ("complex64", "object", "bytes", "datetime64[ns]", "<U5", "uint8", "float16"):
+        assert unsupported(parse_signature({"signature": {"inputs": tensor % dtype}})) == ()
 
 
 def test_binary_is_sent_as_base64_which_mlflow_decodes():

@@ -53,6 +53,24 @@ def evidence(**changes):
     return replace(whole, **changes)
 
 
+def test_a_suite_is_not_tagged_failed_for_advice_that_failed():
+    """It decides nothing; MLflow's own server fails some of it for every model."""
+    checks = [
+        CheckResult(id=f"schema.{name}", params={}, finding=Finding(outcome=outcome, reason="r", details=details))
+        for name, outcome, details in (
+            ("leak", Outcome.FAILED, {"advisory": True}),
+            ("output", Outcome.PASSED, {}),
+        )
+    ]
+    written = [
+        tags.version_tags(
+            evidence(suites={"schema": SuiteResult(duration_s=1.0, checks=tuple(part))}), run_id="r", report_url=None
+        )
+        for part in (checks, checks[:1])
+    ]
+    assert [found["mlgate.suite.schema"] for found in written] == ["passed", "failed"]
+
+
 def test_the_verdict_is_the_last_tag_written():
     """A run that is killed while tagging never looks decided."""
     written = tags.version_tags(evidence(), run_id="r1", report_url="http://h/#/runs/r1")

@@ -108,3 +108,32 @@ def test_rows_are_taken_in_the_order_asked_for(indices):
     """Repeats too."""
     assert TABLE.take(indices).rows == tuple(TABLE.rows[index] for index in indices)
     assert len(TABLE.take(indices)) == len(indices)
+
+
+def test_keys_of_real_rows_go_with_the_rows_and_are_never_sent():
+    """Narrowing keeps them; two batches with the same rows are the same."""
+    keyed = Batch(columns=("a",), rows=([1], [2], [3]), keys=(None, "k2", 3))
+    assert keyed.take([2, 1]).keys == (3, "k2")
+    assert keyed.with_value("a", 5).keys == keyed.keys
+    assert keyed.without_column("a").keys == keyed.keys
+    assert keyed == Batch(columns=("a",), rows=([1], [2], [3]))
+    assert encode(keyed) == encode(Batch(columns=("a",), rows=([1], [2], [3])))
+
+
+@pytest.mark.parametrize(
+    ("batch", "name", "values"),
+    [
+        (Batch(columns=("a", 0), rows=([1, 2], [3, 4])), 0, [2, 4]),
+        (TENSOR, None, list(TENSOR.rows)),
+        (NAMED, "y", [2, 4]),
+        (Batch(columns=None, rows=({"": [1], "more": 5},)), None, [[1]]),
+    ],
+)
+def test_a_column_is_read_by_its_name(batch, name, values):
+    """Or a tensor; the only, unnamed one has none."""
+    assert batch.column(name) == values
+
+
+def test_the_only_tensor_is_set_as_a_whole():
+    """It has no name to stand under."""
+    assert TENSOR.with_value(None, 5).rows == (5, 5)

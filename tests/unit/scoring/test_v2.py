@@ -17,6 +17,7 @@ TABLE = ColumnSchema(tuple(Column(name, DataType(kind), required=True) for name,
 ROW = [1.5, 0.1, 3, 2**53 - 1, True, "zé", "2000-01-02T03:04:05+02:00"]
 UNNAMED = TensorSchema((Tensor(None, "float32", (-1, 2, 2)),))
 NAMED = TensorSchema((Tensor("u", "float64", (-1, 3)), Tensor("v", "int64", (-1,))))
+WITH_RATE = TensorSchema((Tensor("u", "float64", (-1, 3)), Tensor("rate", "int64", ())))
 
 
 def v2(inputs=None, outputs=None):
@@ -75,11 +76,12 @@ def test_a_wrong_value_arrives_wrong():
     [
         (UNNAMED, ([[1, 2], [3, 4]],) * 2, "np", ["input-0"], [[2, 2, 2]], [[1, 2, 3, 4] * 2]),
         (NAMED, ({"u": [1, 2, 3], "v": 4},), "dict", ["u", "v"], [[1, 3], [1]], [[1, 2, 3], [4]]),
+        (WITH_RATE, ({"u": [1, 2, 3], "rate": 8},) * 2, "dict", ["u", "rate"], [[2, 3], []], [[1, 2, 3] * 2, [8]]),
         (UNNAMED, ("twelve",), "np", ["input-0"], [[1]], [["twelve"]]),
     ],
 )
 def test_tensors_travel_flat_with_their_shape(inputs, rows, kind, names, shapes, flat):
-    """One unnamed, several named, and one that is none."""
+    """One unnamed, several named, one without axes, which goes once a request, and one that is none."""
     document = sent(v2(inputs), Batch(columns=None, rows=rows))
     assert document["parameters"] == {"content_type": kind}
     assert [entry["name"] for entry in document["inputs"]] == names
@@ -112,6 +114,8 @@ def test_columns_without_names_travel_by_position():
         "input-0": [1.0, 3.0],
         "input-1": [2.0, 4.0],
     }
+    placed = Batch(columns=(0, 1), rows=([1.0, 2.0], [3.0, 4.0]))
+    assert sent(v2(unnamed), placed) == document
 
 
 def test_a_column_that_is_not_declared_travels_as_it_looks():
@@ -152,6 +156,16 @@ def test_a_logged_tensor_becomes_the_same_request():
     rows = [[[1.0, 2.0], [3.0, 4.0]]]
     body = json.dumps({"inputs": rows}).encode()
     assert v2(UNNAMED).encode_example(body) == v2(UNNAMED).encode(Batch(columns=None, rows=tuple(rows)))
+
+
+def test_a_logged_value_alone_is_a_tensor_without_axes_or_the_only_row():
+    """MLflow writes both without a list, and a text is one value and not its letters."""
+    rate = Batch(columns=None, rows=({"u": [1, 2, 3], "rate": 8},))
+    logged = json.dumps({"inputs": {"u": [[1, 2, 3]], "rate": 8}}).encode()
+    assert v2(WITH_RATE).encode_example(logged) == v2(WITH_RATE).encode(rate)
+    row = Batch(columns=("d", "s"), rows=([1.5, "word"],))
+    logged = json.dumps({"inputs": {"d": 1.5, "s": "word"}}).encode()
+    assert v2(TABLE).encode_example(logged) == v2(TABLE).encode(row)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,31 @@
+"""What a run happened in: versions of the tools, and what a pipeline says of itself."""
+
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+
+from mlgate.evidence import ToolFacts
+
+_PACKAGES = ("mlflow", "pytest", "hypothesis", "locust", "numpy", "scipy", "pandas", "docker", "testcontainers")
+# What a pipeline says of itself. Names only: no variable that could hold a token.
+_CI_VARIABLES = ("CI_PROJECT_PATH", "CI_COMMIT_SHA", "CI_COMMIT_REF_NAME", "CI_COMMIT_REF_PROTECTED", "CI_PIPELINE_ID", "CI_JOB_ID", "GITLAB_USER_LOGIN")  # fmt: skip
+
+
+def tool_facts() -> ToolFacts:
+    """Return the versions of mlgate, Python and the packages that judge."""
+    found = {name: installed_version(name) for name in _PACKAGES}
+    packages = {name: text for name, text in found.items() if text != "unknown"}
+    return ToolFacts(mlgate=installed_version("mlgate"), python=platform.python_version(), packages=packages)
+
+
+def pipeline_facts() -> dict[str, str]:
+    """Return what the pipeline says of itself, where there is one."""
+    return {name: os.environ[name] for name in _CI_VARIABLES if name in os.environ}
+
+
+def installed_version(name: str) -> str:
+    """Return the version of an installed package, or `unknown`."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "unknown"
