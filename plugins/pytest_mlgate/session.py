@@ -6,7 +6,7 @@ import secrets
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
@@ -17,20 +17,13 @@ from mlgate.artifacts.cache import fetch
 from mlgate.artifacts.directory import ModelDirectory
 from mlgate.errors import ConfigError, MlgateError, RegistryError
 from mlgate.evaluation.data import load_data
+from mlgate.evaluation.engines.interface import ScoringEngine, find_engine
+from mlgate.evaluation.engines.local import LOCAL
 from mlgate.evaluation.logged_dataset import logged_source
 from mlgate.evaluation.mapping_check import check_mapping
 from mlgate.evaluation.rows import EvaluationData
 from mlgate.evaluation.run import check_metrics
-from mlgate.evidence import (
-    ChampionFacts,
-    DataFacts,
-    Evidence,
-    PolicyFacts,
-    Subject,
-    SuiteResult,
-    ToolFacts,
-    VerdictFacts,
-)
+from mlgate.evidence import DataFacts, Evidence, PolicyFacts, Subject, SuiteResult, ToolFacts, VerdictFacts
 from mlgate.model_version import ModelUri, ModelVersion
 from mlgate.policy import SUITES, Policy
 from mlgate.policy_file import load_policy
@@ -42,6 +35,8 @@ from mlgate.scoring.equality import Equality, equality_for
 from mlgate.scoring.input_space import InputSpace, Unsupported, example_batch, input_space
 from mlgate.verdict import Verdict, assess, format_time
 from pytest_mlgate import wiring
+from pytest_mlgate.champion import ChampionUnderTest
+from pytest_mlgate.replica import FetchedReplica
 from pytest_mlgate.request import Request
 
 if TYPE_CHECKING:
@@ -57,20 +52,6 @@ _PACKAGES = ("mlflow", "pytest", "hypothesis", "locust", "numpy", "scipy", "pand
 _CI_VARIABLES = ("CI_PROJECT_PATH", "CI_COMMIT_SHA", "CI_COMMIT_REF_NAME", "CI_COMMIT_REF_PROTECTED", "CI_PIPELINE_ID", "CI_JOB_ID", "GITLAB_USER_LOGIN")  # fmt: skip
 # Digest hex digits that make a seed: 12 are 2^48, below the 2^53 that JSON numbers carry.
 _SEED_DIGITS = 12
-
-
-@dataclass(frozen=True, kw_only=True)
-class ChampionUnderTest:
-    """The champion's version and bytes; *problem* says why it can not be compared with."""
-
-    version: ModelVersion
-    directory: ModelDirectory | None
-    problem: str = ""
-
-    def facts(self) -> ChampionFacts:
-        """Return what the evidence says of it."""
-        digest = self.directory.digest if self.directory else "unknown"
-        return ChampionFacts(uri=self.version.uri, version=self.version.version, artifact_digest=digest)
 
 
 class GateSession:
@@ -92,6 +73,7 @@ class GateSession:
         self.verdict: Verdict | None = None
         self.given: GivenImage | None = None
         self.problem: MlgateError | None = None
+        self.engine: ScoringEngine = LOCAL
         self.installed = False
         self._environment: wiring.TestedEnvironment | None = None
         self._client: ScoringClient | None = None
@@ -146,6 +128,8 @@ class GateSession:
                 raise ConfigError(f"--mlgate-suite {name}: no such suite", hint=f"suites: {', '.join(known)}")
             if name == "accuracy" and not self.policy.values.accuracy.decides:
                 raise ConfigError("--mlgate-suite accuracy: the policy has no accuracy.metrics")
+        if self._compares:
+            self.engine = find_engine(self.policy.values.accuracy.engine)
         if self.request.image is not None and self.request.sandbox != "container":
             raise ConfigError("--mlgate-image needs a container engine, and --mlgate-sandbox process uses none")
         seed = self.request.seed
@@ -181,7 +165,7 @@ class GateSession:
 
     def _load_data(self) -> EvaluationData | None:
         accuracy = self.policy.values.accuracy
-        if not accuracy.decides or "accuracy" not in self.suites:
+        if not self._compares:
             return None
         check_mapping(accuracy, self.signature.outputs)
         logged = logged_source(self.registry, self.version) if accuracy.data is None else None
@@ -202,6 +186,10 @@ class GateSession:
     def suites(self) -> tuple[str, ...]:
         """Suites that run, without the implicit one."""
         return tuple(dict.fromkeys(self.request.suites)) or self.policy.requires
+
+    @property
+    def _compares(self) -> bool:
+        return self.policy.values.accuracy.decides and "accuracy" in self.suites
 
     @property
     def judged_policy(self) -> Policy:
@@ -297,7 +285,20 @@ class GateSession:
             return self._make(directory)
 
         signature, digest = (directory.signature, directory.digest) if directory else (self.signature, "")
-        return wiring.ServableChampion(signature=signature, make=make, policy=self.policy, artifact_digest=digest)
+        replica = self._replica(self.champion.version, directory) if directory else None
+        return wiring.ServableChampion(
+            signature=signature, make=make, policy=self.policy, artifact_digest=digest, replica=replica
+        )
+
+    @property
+    def replica(self) -> FetchedReplica | None:
+        """The version under test for other machines; an image that was given is on this one only."""
+        return None if self.given is not None else self._replica(self.version, self.directory)
+
+    def _replica(self, version: ModelVersion, directory: ModelDirectory) -> FetchedReplica:
+        return FetchedReplica(
+            version=version, digest=directory.digest, policy=self.policy, sandbox=self.request.sandbox
+        )
 
     def _make_tested(self) -> ModelServer:
         if self.given is None:
