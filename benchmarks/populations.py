@@ -214,22 +214,54 @@ def normal_errors(correlation: float = 0.9) -> Population:
     return Population(name="RMSE, normal errors", metric="rmse", draw=draw)
 
 
-BROKEN = 0.05
-FOURFOLD = math.sqrt(1 + BROKEN * (4**2 - 1)) - 1  # what errors four times as large on so many rows cost
+def broken_errors(share: float, times: float, correlation: float = 1.0) -> tuple[Population, float]:
+    """The challenger errs as the champion (or with *correlation*), but with k times as large errors on *share* of the rows.
 
-
-def broken_errors() -> Population:
-    """The challenger is the champion, of normal errors, but on 1 of 20 rows its errors are k times as large.
-
-    RMSE = sqrt(1 + (k² - 1) / 20).
+    RMSE = sqrt(1 + share (k^2 - 1)). Gives the population and the loss of k = *times*.
     """
 
     def draw(rng: Generator, n: int, loss: float) -> Pair:
-        times = math.sqrt(1 + ((1 + loss) ** 2 - 1) / BROKEN)
-        old = rng.normal(size=n)
-        return _numbered(np.where(rng.random(n) < BROKEN, times, 1.0) * old, old)
+        k = math.sqrt(1 + ((1 + loss) ** 2 - 1) / share)
+        old, own = rng.normal(size=(2, n))
+        new = correlation * old + math.sqrt(1 - correlation**2) * own
+        return _numbered(np.where(rng.random(n) < share, k, 1.0) * new, old)
 
-    return Population(name="RMSE, 5% of rows broken", metric="rmse", draw=draw)
+    elsewhere = "" if correlation == 1.0 else ", others differ"
+    name = f"RMSE, {share:.2g} of rows {times:g} times as wrong{elsewhere}"
+    return Population(name=name, metric="rmse", draw=draw), math.sqrt(1 + share * (times**2 - 1)) - 1
+
+
+# Median absolute error.
+
+QUARTILE = float(stats.norm.ppf(0.75))  # the median of the sizes of normal errors of deviation 1
+
+
+def median_errors(correlation: float = 0.9) -> Population:
+    """Normal errors of deviation 1, the challenger's 1 + loss / 0.674."""
+
+    def draw(rng: Generator, n: int, loss: float) -> Pair:
+        common, own = rng.normal(size=(2, n))
+        new = correlation * common + math.sqrt(1 - correlation**2) * own
+        return _numbered(new * (1 + loss / QUARTILE), common)
+
+    return Population(name="median error, normal errors", metric="median_absolute_error", draw=draw)
+
+
+def gap_errors() -> tuple[Population, float]:
+    """Errors small on 55 % of the rows, in 0..1, else in 9..10; of the small ones the challenger makes 6 points large.
+
+    The medians are 0.5 / 0.55 and 9 + 0.01 / 0.51; gives the population and the loss.
+    """
+
+    def draw(rng: Generator, n: int, loss: float) -> Pair:
+        small, size = rng.random(n) < 0.55, rng.random(n)
+        old = np.where(small, size, 9 + size)
+        turned = small & (rng.random(n) < (0.06 if loss else 0.0) / 0.55)
+        return _numbered(np.where(turned, 9 + size, old), old)
+
+    return Population(name="median error, a gap at the median", metric="median_absolute_error", draw=draw), (
+        9 + 0.01 / 0.51 - 0.5 / 0.55
+    )
 
 
 def _numbered(new: np.ndarray, old: np.ndarray) -> Pair:

@@ -35,6 +35,21 @@ def parse_check_id(text: str) -> tuple[str, dict[str, str]]:
     return match["id"], params
 
 
+def readable_check_id(text: str) -> str:
+    """Return a text form for people: `accuracy.slice[age=>=70,metric=f1]`. Not to be read back.
+
+    What a terminal would act on stays encoded; what is no check id comes back as it is.
+    """
+    try:
+        check, params = parse_check_id(text)
+    except ValueError:
+        return text
+    shown = {
+        key: "".join(c if c.isprintable() else _encode(c) for c in f"{key}={value}") for key, value in params.items()
+    }
+    return f"{check}[{','.join(shown[key] for key in sorted(shown))}]" if shown else check
+
+
 def mlflow_name(text: str) -> str:
     """Return the form for MLflow's metric and tag names: `id/key:value/key:value`.
 

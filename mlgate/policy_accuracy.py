@@ -93,7 +93,10 @@ class Accuracy(Section):
     )
     gaps: tuple[Gap, ...] = Field(default=(), strict=False, description="largest gap between the values of a column")
     confidence: Share = Field(default=0.95, gt=0.5, lt=1)
-    engine: Literal["local", "ray"] = Field(default="local", description="ray scores over many machines")
+    # A name of the entry point group `mlgate.evaluators`: only the run knows what is installed.
+    engine: str = Field(
+        default="local", pattern=r"^[a-z][a-z0-9_]*$", description="ray scores over many machines; local on this one"
+    )
     max_challengers: int = Field(
         default=20, ge=1, le=1_000_000, description="a holdout judged against more challengers gets a warning"
     )

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, assert_never
 
+from mlgate.check_id import readable_check_id
 from mlgate.evidence import CheckResult, Evidence, Outcome
 from mlgate.quantities import format_duration
 
@@ -38,7 +39,7 @@ class Reason:
     check: str | None = None
 
     def __str__(self) -> str:
-        return f"{self.check}: {self.message}" if self.check else self.message
+        return f"{readable_check_id(self.check)}: {self.message}" if self.check else self.message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -60,6 +60,9 @@ def command(
     design_effect: Annotated[
         float, typer.Option("--design-effect", min=1.0, help="By how much accuracy.group inflates the variance")
     ] = 1.0,
+    kurtosis: Annotated[
+        float, typer.Option("--kurtosis", min=1.0, max=100.0, help="Of a regression's errors: 3 normal, 9 heavy tails")
+    ] = 3.0,
     output: OutputOption = Output.TEXT,
 ) -> int:
     """Print, for each metric of the policy, the loss that the rows can show and the rows that the margin needs."""
@@ -77,6 +80,7 @@ def command(
         correlation=correlation,
         per_group=rows_per_group,
         design_effect=design_effect,
+        kurtosis=kurtosis,
     )
     smallest = _share(slices_share) if accuracy.slices else None
     planned = plan(accuracy, rows, assumed, slice_share=smallest)

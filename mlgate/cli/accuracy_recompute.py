@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mlgate.check_id import readable_check_id
 from mlgate.cli.console import Output, OutputOption, PolicyOption, coloured, emit_json, result, say, table
 from mlgate.errors import EvidenceError
 
@@ -197,7 +198,7 @@ def _print(
     rows = [
         (
             str(check.outcome),
-            check.key,
+            readable_check_id(check.key),
             "-" if check.finding.measured is None else format_number(check.finding.measured),
             "-" if check.finding.limit is None else format_number(check.finding.limit),
             "-" if check.finding.n is None else format_number(check.finding.n),
@@ -208,7 +209,7 @@ def _print(
     for check in checks:
         if str(check.outcome) != "passed":
             advice = f" → {check.finding.advice}" if check.finding.advice else ""
-            result(f"- {check.key}: {check.finding.reason}{advice}")
+            result(f"- {readable_check_id(check.key)}: {check.finding.reason}{advice}")
     result(f"{name}: {coloured(verdict)} (accuracy, recomputed from {format_number(_rows(stored))} rows)")
     if evidence is None:
         result("There is no evidence.json beside the scores to compare with.")

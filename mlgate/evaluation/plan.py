@@ -7,21 +7,28 @@ standard error is that over the root of the rows that count. A run replaces all 
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mlgate.evaluation.metric_names import METRICS, Better
 from mlgate.policy_accuracy import Accuracy
+from mlgate.statistics.column_means import LEAST_UNSEEN_LOSS, UNSEEN_LOSS, UNSEEN_SQUARE
 from mlgate.statistics.power import (
-    minimum_detectable_loss,
     minimum_detectable_share,
-    rows_needed,
+    minimum_detectable_unseen,
     rows_needed_identical,
     rows_needed_proportion,
+    rows_needed_unseen,
 )
 
 # Assumed where the policy has no floor to take a level from: a usable model of each kind.
 LEVEL = 0.8
 LOSS_LEVEL = {"log_loss": 0.4, "brier": 0.15, "ece": 0.05}
+# What unseen rows could add to the RMSE or to a mean loss, in shares of it, times the rows: 4.74 rows (Clopper-Pearson's
+# bound where one is seen, at 95 %).
+UNSEEN_ROOT = 4.74 * UNSEEN_SQUARE / 2
+UNSEEN_ABSOLUTE = 4.74 * LEAST_UNSEEN_LOSS
+UNSEEN_MEAN = 4.74 * UNSEEN_LOSS
+TAIL = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +41,8 @@ class Assumptions:
         correlation: Between the two models' errors (or scores, within a class), in [0, 1).
         per_group: Rows of one ranking (or of one group), >= 1.
         design_effect: By how much grouped rows inflate the variance, >= 1.
+        kurtosis: Of the errors of a regression, >= 1: 3 for normal ones, 6 for Laplace's, 9 for Student's t with 5
+            degrees of freedom.
     """
 
     discordance: float = 0.05
@@ -41,6 +50,7 @@ class Assumptions:
     correlation: float = 0.9
     per_group: float = 10.0
     design_effect: float = 1.0
+    kurtosis: float = 3.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,12 +78,16 @@ class PlannedMetric:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Spread:
-    """Standard deviation of one row's contribution, the share of rows that count, and what was assumed."""
+    """Standard deviation of one row's contribution, the share of rows that count, and what was assumed.
+
+    `unseen`: what rows that were not seen could do, times the rows, for unbounded losses.
+    """
 
     deviation: float
     counting: float
     words: str
     share_like: bool = False
+    unseen: float = 0.0
 
 
 def plan(
@@ -114,15 +128,15 @@ def _planned(
         if spread.share_like:
             shown = minimum_detectable_share(counting, spread.deviation**2, confidence, power=power)
             return max(shown, _least_margin(counting, confidence))
-        return minimum_detectable_loss(spread.deviation / math.sqrt(counting), confidence, power=power)
+        return minimum_detectable_unseen(spread.deviation, spread.unseen, counting, confidence, power=power)
 
     def needed(share: float) -> int | None:
         if spec.margin is None:
             return None
         if spread.share_like and spec.margin < 1:
-            counting = rows_needed_proportion(spread.deviation**2, 0, 1, spec.margin, confidence, power=power)
+            counting: float = rows_needed_proportion(spread.deviation**2, 0, 1, spec.margin, confidence, power=power)
         else:
-            counting = rows_needed(spread.deviation, 1, spec.margin, confidence, power=power)
+            counting = rows_needed_unseen(spread.deviation, spread.unseen, spec.margin, confidence, power=power)
         return math.ceil(counting * effect / spread.counting / share)
 
     return PlannedMetric(
@@ -159,7 +173,7 @@ def _spread(name: str, accuracy: Accuracy, assumed: Assumptions) -> _Spread | No
     if not unit:
         return spread
     words = f"{spread.words}; in shares of the champion's {name}, as accuracy.metrics.{name}.max gives no level"
-    return _Spread(deviation=spread.deviation, counting=spread.counting, words=words)
+    return replace(spread, words=words)
 
 
 Rule = Callable[[float, Assumptions], _Spread]
@@ -213,21 +227,43 @@ def _roc_auc(level: float, assumed: Assumptions) -> _Spread:
 def _error(factor: float, which: str) -> Rule:
     """A mean of the errors' size: proportional to the level, for normal errors with the assumed correlation r.
 
-    With errors of standard deviation s, the squares' differences have variance 4 s^4 (1 - r^2), so that of a difference
-    of root means is s^2 (1 - r^2) / n; absolute errors and their medians follow with their own factors.
+    Absolute errors and pinball losses, with their own factors.
     """
 
     def rule(level: float, assumed: Assumptions) -> _Spread:
         deviation = factor * level * math.sqrt(1 - assumed.correlation**2)
         words = f"{which} near {level:g}, normal errors correlated {assumed.correlation:g}"
-        return _Spread(deviation=deviation, counting=1.0, words=words)
+        return _Spread(deviation=deviation, counting=1.0, words=words, unseen=UNSEEN_ABSOLUTE * level)
 
     return rule
 
 
+def _rmse(level: float, assumed: Assumptions) -> _Spread:
+    """Normal errors of deviation s: the squares' differences have variance 4 s^4 (1 - r^2), of root means s^2 (1 - r^2).
+
+    Heavy tails on both models' same rows: times kurtosis / 3. What unseen rows could do is `statistics/rmse.py`'s. Single
+    rows then make the bound wide, for `TAIL` rows' worth a unit of kurtosis: simulated with t(5) errors.
+    """
+    deviation = level * math.sqrt((1 - assumed.correlation**2) * assumed.kurtosis / 3)
+    unseen = level * (UNSEEN_ROOT + TAIL * max(0.0, assumed.kurtosis - 3))
+    words = f"RMSE near {level:g}, errors of kurtosis {assumed.kurtosis:g} correlated {assumed.correlation:g}"
+    return _Spread(deviation=deviation, counting=1.0, words=words, unseen=unseen)
+
+
 def _r2(level: float, assumed: Assumptions) -> _Spread:
-    deviation = 2 * (1 - level) * math.sqrt(1 - assumed.correlation**2)
-    words = f"R2 near {level:g}, normal errors correlated {assumed.correlation:g}"
+    """Twice the change of the RMSE, in shares of it, times the share that is not explained."""
+    spread = _rmse(2 * (1 - level), assumed)
+    return replace(spread, words=spread.words.replace(f"RMSE near {2 * (1 - level):g}", f"R2 near {level:g}"))
+
+
+def _median(level: float, assumed: Assumptions) -> _Spread:
+    """The median m of n normal errors has variance 1 / (4 n f^2), f the density at m: (1.17 m)^2 / n.
+
+    Two models' errors lie on two sides of their medians on about sqrt(1 - r^2) / 2 of the rows; within 6 % of
+    it, counted on two million.
+    """
+    deviation = 2 * 1.17 * level * math.sqrt(math.sqrt(1 - assumed.correlation**2) / 2)
+    words = f"median absolute error near {level:g}, normal errors correlated {assumed.correlation:g}"
     return _Spread(deviation=deviation, counting=1.0, words=words)
 
 
@@ -235,6 +271,11 @@ def _mean_loss(level: float, assumed: Assumptions) -> _Spread:
     """A loss a row that spreads as much as it is on average."""
     words = f"loss near {level:g} that spreads as much, correlated {assumed.correlation:g}"
     return _Spread(deviation=level * math.sqrt(2 * (1 - assumed.correlation)), counting=1.0, words=words)
+
+
+def _log_loss(level: float, assumed: Assumptions) -> _Spread:
+    """A mean loss of which rare rows may be much."""
+    return replace(_mean_loss(level, assumed), unseen=UNSEEN_MEAN * level)
 
 
 def _ranking(_: float, assumed: Assumptions) -> _Spread:
@@ -262,20 +303,19 @@ _RULES: Mapping[str, Rule] = {
     **{f"{name}_macro": _two_shares(1.0, "macro as of two classes") for name in ("precision", "recall")},
     **{f"{name}_weighted": _EVERY for name in ("precision", "recall", "f1")},
     "f1_macro": _two_shares(1.0, "macro as balanced accuracy"),
-    "log_loss": _mean_loss,
+    "log_loss": _log_loss,
     "brier": _mean_loss,
     "ece": _mean_loss,
     "roc_auc": _roc_auc,
     "roc_auc_ovr": _roc_auc,
     "average_precision": _NO_FORMULA,
     "recall_at_precision": _NO_FORMULA,
-    "rmse": _error(1.0, "RMSE"),
+    "rmse": _rmse,
     # Absolute normal errors: variance m^2 (pi / 2 - 1) around their mean m, correlated about r^2.
     "mae": _error(math.sqrt(math.pi - 2), "MAE"),
     "mape": _error(math.sqrt(math.pi - 2), "MAPE"),
     "pinball": _error(math.sqrt(math.pi - 2), "pinball loss"),
-    # The median of n such errors has variance 1 / (4 n f^2), with the density f at the median m: 1.17 m each.
-    "median_absolute_error": _error(math.sqrt(2) * 1.17, "median absolute error"),
+    "median_absolute_error": _median,
     "r2": _r2,
     "quantile_coverage": _EVERY,
     "ndcg": _ranking,

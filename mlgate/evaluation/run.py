@@ -10,6 +10,8 @@ from mlgate.artifacts.signature import Schema
 from mlgate.errors import DataError, MlgateError, OutputError, PolicyError
 from mlgate.evaluation.answer_columns import Classes
 from mlgate.evaluation.champion_scores import ChampionScores, ScoresKey
+from mlgate.evaluation.engines.interface import Replica, ScoringEngine
+from mlgate.evaluation.engines.local import LOCAL
 from mlgate.evaluation.evidence_details import comparison_details, rows_to_show
 from mlgate.evaluation.holdout import repeat_use
 from mlgate.evaluation.judgement.sides import Absence, NoChampion
@@ -20,10 +22,11 @@ from mlgate.evaluation.paired_scores import PairedScores, cut
 from mlgate.evaluation.rows import EvaluationData
 from mlgate.evaluation.score_table import FILE, TableFacts, write_scores
 from mlgate.evaluation.scored import Question, ScoredModel, score_model
-from mlgate.evaluation.scoring import NotScored, Scores, Tell
+from mlgate.evaluation.scoring import NotScored, ScoringLost, Tell
 from mlgate.evidence import Cause, CheckResult, Finding
 from mlgate.policy import Policy
 from mlgate.sandbox.interface import Champion
+from mlgate.scoring.client import ScoringClient
 from mlgate.statistics.interval import Undefined
 
 
@@ -34,10 +37,12 @@ class NoScores:
     Attributes:
         reason: Why; names the row where a row is at fault.
         cause: Who has to act.
+        advice: What they can do.
     """
 
     reason: str
     cause: Cause
+    advice: str = "accuracy.data names the evaluation data"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +75,7 @@ class AccuracyRun:
 
 def run_accuracy(
     *,
-    client: Scores,
+    client: ScoringClient,
     outputs: Schema | None,
     champion: Champion | None,
     data: EvaluationData | None,
@@ -81,6 +86,8 @@ def run_accuracy(
     folder: Path,
     seed: int,
     tell: Tell,
+    engine: ScoringEngine = LOCAL,
+    replica: Replica | None = None,
     cache: ChampionScores | None = None,
 ) -> AccuracyRun | NoScores:
     """Score both models on the same rows, and write the scores to `accuracy/scores.parquet`.
@@ -97,6 +104,8 @@ def run_accuracy(
         folder: Of the run's files.
         seed: Of every resampling.
         tell: Takes lines of progress.
+        engine: Decides where rows are scored, for both models.
+        replica: Serves the challenger on other machines; `None` keeps to this one.
         cache: Of the champion's scores; default: the user's.
 
     Raises:
@@ -109,16 +118,18 @@ def run_accuracy(
     metrics = metrics_of(policy.values.accuracy, policy.folder, classification=bool(question.classes.names))
     question = replace(question, needs=needs_of(metrics))
     try:
-        challenger = score_model(client, question, outputs, who="challenger", tell=tell)
-        theirs = _score_champion(champion, question, policy, tell, ChampionScores() if cache is None else cache)
+        ours = score_model(client, question, outputs, engine=engine, replica=replica, who="challenger", tell=tell)
+        theirs = _score_champion(champion, question, policy, engine, tell, cache or ChampionScores())
     except NotScored as error:
         return NoScores(reason=str(error), cause=Cause.MODEL)
     except DataError as error:
         return NoScores(reason=str(error), cause=Cause.HARNESS)
+    except ScoringLost as error:
+        return NoScores(reason=str(error), cause=Cause.HARNESS, advice="no model is at fault: test this version again")
     scores = PairedScores(
         accuracy=policy.values.accuracy,
         metrics=metrics,
-        challenger=challenger,
+        challenger=ours,
         champion=theirs,
         slices=cut(policy.values.accuracy, data.context),
         seed=seed,
@@ -172,7 +183,12 @@ def _question(policy: Policy, data: EvaluationData) -> Question:
 
 
 def _score_champion(
-    champion: Champion | None, question: Question, policy: Policy, tell: Tell, cache: ChampionScores
+    champion: Champion | None,
+    question: Question,
+    policy: Policy,
+    engine: ScoringEngine,
+    tell: Tell,
+    cache: ChampionScores,
 ) -> ScoredModel | NoChampion:
     """Return the champion's answers: kept ones, else it is asked; or why there are none."""
     if champion is None:
@@ -195,7 +211,8 @@ def _score_champion(
             tell(f"the champion is not asked again: its scores are kept from {kept.scored_at}")
             return kept
         with champion.serving() as client:
-            scored = score_model(client, theirs, champion.signature.outputs, who="champion", tell=tell)
+            outputs, replica = champion.signature.outputs, champion.replica
+            scored = score_model(client, theirs, outputs, engine=engine, replica=replica, who="champion", tell=tell)
     except DataError:
         raise  # the data went wrong meanwhile, and not the champion
     except (NotScored, MlgateError) as error:

@@ -77,7 +77,7 @@ def write(path: Path, batches: Iterator[Mapping[str, Any]], facts: bytes) -> Non
 
 
 class Reader:
-    """A file's columns as arrays.
+    """A file's columns as arrays, without pandas, which Arrow's `to_numpy`, `scalar` and `array` import: 0.7 s and 50 MB.
 
     Args:
         path: Written by `write`.
@@ -108,8 +108,7 @@ class Reader:
             if strange:
                 raise ValueError(f"column '{name}' holds {strange[0]!r}, which is none of its values")
             table = np.array([*(place[text] for text in known), -1], dtype=codes.dtype)
-            indices = encoded.indices.fill_null(len(known)).to_numpy(zero_copy_only=False)
-            codes[start : start + len(column)] = table[indices]
+            codes[start : start + len(column)] = table[_indices(encoded.indices)]
             start += len(column)
         return codes
 
@@ -119,13 +118,13 @@ class Reader:
         Raises:
             ValueError: A value is missing.
         """
-        kind = self._file.schema_arrow.field(name).type.to_pandas_dtype()
-        values = np.empty(self.rows, dtype=kind)
+        nothing = pa.nulls(0, self._file.schema_arrow.field(name).type)
+        values = np.empty(self.rows, dtype=np.from_dlpack(nothing).dtype)
         start = 0
         for column in self._column(name):
             if column.null_count:
                 raise ValueError(f"column '{name}' lacks a value")
-            values[start : start + len(column)] = column.to_numpy(zero_copy_only=False)
+            values[start : start + len(column)] = np.from_dlpack(column)
             start += len(column)
         return values
 
@@ -146,12 +145,25 @@ class Reader:
         return found
 
     def _column(self, name: str) -> Iterator[Any]:
-        for batch in self._file.iter_batches(batch_size=ROWS, columns=[name]):
-            yield batch.column(0)
+        # One group after the other: all at once, they are read ahead and held.
+        for group in range(self._file.num_row_groups):
+            for batch in self._file.iter_batches(batch_size=ROWS, row_groups=[group], columns=[name]):
+                yield batch.column(0)
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+
+def _indices(column: Any) -> NDArray[Any]:
+    """Return whole numbers, -1 where there is none."""
+    validity, numbers = column.buffers()
+    found = np.from_dlpack(pa.Array.from_buffers(column.type, len(column), [None, numbers], offset=column.offset))
+    if not column.null_count:
+        return found
+    bits = np.frombuffer(validity, dtype=np.uint8)
+    valid = np.unpackbits(bits, count=column.offset + len(column), bitorder="little")[column.offset :]
+    return np.where(valid, found, -1)
 
 
 def content_digest(arrays: Mapping[str, NDArray[Any] | None]) -> str:

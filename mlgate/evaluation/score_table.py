@@ -95,7 +95,7 @@ def _columns(scores: PairedScores, data: EvaluationData, rows: slice) -> dict[st
 
     ours = scores.challenger.sample
     keys = data.keys[rows]
-    found: dict[str, Any] = {"key": keys.array if hasattr(keys, "array") else pa.array(list(keys))}
+    found: dict[str, Any] = {"key": keys.array.combine_chunks() if hasattr(keys, "array") else pa.array(list(keys))}
     found["label"] = coded(ours.truth[rows], ours.classes) if ours.classes else pa.array(ours.truth[rows])
     if ours.group is not None:
         found["group"] = pa.array(ours.group[rows])

@@ -6,12 +6,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 from mlgate.artifacts.signature import Schema
+from mlgate.errors import EngineError
 from mlgate.evaluation.answer_columns import AnswerColumns, Classes
+from mlgate.evaluation.engines.interface import Replica, ScoringEngine
+from mlgate.evaluation.engines.local import LOCAL
 from mlgate.evaluation.metric_names import Need
 from mlgate.evaluation.outputs import OutputMapping
 from mlgate.evaluation.rows import EvaluationData
 from mlgate.evaluation.sample import Codes, Numbers, Sample
-from mlgate.evaluation.scoring import Progress, Scores, ScoringFacts, Tell, score_data
+from mlgate.evaluation.scoring import Progress, ScoringFacts, ScoringLost, Tell
+from mlgate.scoring.client import ScoringClient
 from mlgate.scoring.payloads import Batch
 from mlgate.verdict import format_time
 
@@ -26,6 +30,7 @@ class ScoredModel:
         unknown: Labels that are no class, to how often each was answered; the first ten.
         unknown_rows: How many answers are none.
         facts: What scoring took; `None` where it was not done in this run.
+        engine: What scored, as `accuracy.engine` calls it; empty where it was not done in this run.
         scored_at: When, RFC 3339.
         cached: The answers were kept from an earlier run.
     """
@@ -35,6 +40,7 @@ class ScoredModel:
     unknown: Mapping[str, int] = field(default_factory=dict)
     unknown_rows: int = 0
     facts: ScoringFacts | None = None
+    engine: str = ""
     scored_at: str = ""
     cached: bool = False
 
@@ -49,6 +55,7 @@ class ScoredModel:
         """Return what the evidence says of the scoring."""
         found: dict[str, Any] = {"scored_at": self.scored_at, "cached": self.cached}
         if self.facts is not None:
+            found["engine"] = self.engine
             found["seconds"] = round(self.facts.seconds, 3)
             found["rows_per_s"] = round(self.facts.rows / self.facts.seconds) if self.facts.seconds > 0 else None
             found["requests"], found["failed_requests"] = self.facts.requests, self.facts.failed
@@ -92,11 +99,13 @@ class Question:
 
 
 def score_model(
-    client: Scores,
+    client: ScoringClient,
     question: Question,
     outputs: Schema | None,
     *,
     batches: Iterable[Batch] | None = None,
+    engine: ScoringEngine = LOCAL,
+    replica: Replica | None = None,
     who: str,
     tell: Tell,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -108,28 +117,36 @@ def score_model(
         question: What is asked.
         outputs: Its output signature.
         batches: Its features; default: the question's.
+        engine: Decides where they are scored.
+        replica: Serves the model on other machines; `None` keeps to this one.
         who: Which one, for the progress: `challenger`.
         tell: Takes a line of progress now and then.
         now: For tests.
 
     Raises:
         NotScored: Some row got no valid answer; names it.
+        ScoringLost: An engine, of containers or of scoring, is at fault.
     """
     data = question.data
     columns = AnswerColumns(question.mapping, question.needs, question.classes, len(data))
-    facts = score_data(
-        client,
-        data.batches() if batches is None else batches,
-        outputs,
-        columns.take,
-        name_row=question.name_row,
-        progress=Progress(what=f"scoring the {who}", total=len(data), tell=tell),
-    )
+    try:
+        facts = engine.score_data(
+            client,
+            data.batches() if batches is None else batches,
+            outputs,
+            columns.take,
+            name_row=question.name_row,
+            progress=Progress(what=f"scoring the {who}", total=len(data), tell=tell),
+            replica=replica,
+        )
+    except EngineError as error:
+        raise ScoringLost(f"the {who} could not be scored: {error}") from error
     return ScoredModel(
         sample=columns.sample(question.truth, data.group),
         problems={need: f"{question.name_row(error.row or 0)}: {error}" for need, error in columns.problems.items()},
         unknown=dict(columns.unknown),
         unknown_rows=columns.unknown_rows,
         facts=facts,
+        engine=engine.name,
         scored_at=format_time(now()),
     )

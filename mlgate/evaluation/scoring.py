@@ -23,6 +23,10 @@ class NotScored(Exception):
     """Some row of the evaluation data got no valid prediction; the text names it."""
 
 
+class ScoringLost(Exception):
+    """What scores the rows is at fault, and no model."""
+
+
 class Scores(Protocol):
     """The part of `ScoringClient` that is asked here."""
 

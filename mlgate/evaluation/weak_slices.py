@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from mlgate.evaluation.sample import Sample
 from mlgate.evaluation.slice_spec import BinSlice, ColumnSlice
@@ -203,6 +203,8 @@ class _Losses:
     @classmethod
     def of(cls, loss: Vector) -> "_Losses":
         # Where most rows lose alike, nothing but the others tells slices apart, and they are few: a matter of counts.
+        from scipy import stats  # noqa: PLC0415 - takes 0.3 s and 30 MB; most runs search for nothing
+
         worse = loss > loss.min(initial=np.inf)
         binary = 2 * int(worse.sum()) <= len(loss) or bool(np.isin(loss, (0.0, 1.0)).all())
         return cls(wrong=worse, ranks=None if binary else stats.rankdata(loss))
@@ -211,13 +213,15 @@ class _Losses:
         """Give each slice the chance of a draw of its size that is as bad."""
         n = len(self.wrong)
         if self.ranks is None:
+            from scipy import stats  # noqa: PLC0415 - as above
+
             wrong = np.bincount(codes[self.wrong], minlength=counts.size)
             return np.asarray(stats.hypergeom.sf(wrong - 1, n, int(self.wrong.sum()), counts), dtype=np.float64)
         sums = np.bincount(codes, weights=self.ranks, minlength=counts.size)
         variance = counts * (n - counts) / max(1, n - 1) * self.ranks.var()
         with np.errstate(divide="ignore", invalid="ignore"):
             z = np.where(variance > 0, (sums - counts * self.ranks.mean()) / np.sqrt(variance), 0.0)
-        return np.asarray(stats.norm.sf(z), dtype=np.float64)
+        return np.asarray(special.ndtr(-z), dtype=np.float64)
 
 
 def _partitions(columns: Mapping[str, Column]) -> tuple[list[Partition], list[str]]:

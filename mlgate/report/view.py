@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from mlgate.check_id import readable_check_id
 from mlgate.evidence import CheckResult, Evidence, Finding, Outcome, worst
 from mlgate.quantities import format_duration, format_measured, format_number
 from mlgate.report import words
@@ -171,7 +172,7 @@ def check_view(suite: str, check: CheckResult, evidence: Evidence, caps: Caps) -
     """Return one check as text."""
     finding = check.finding
     return CheckView(
-        key=one_line(check.key, min(caps.text, 300)),
+        key=one_line(readable_check_id(check.key), min(caps.text, 300)),
         suite=one_line(suite, 80),
         outcome=check.outcome,
         symbol=words.SYMBOLS[check.outcome],

@@ -10,6 +10,7 @@ from mlgate.errors import FailureKind, InstallError, ServerError
 from mlgate.evidence import ImageFacts, SandboxFacts
 
 if TYPE_CHECKING:
+    from mlgate.evaluation.engines.interface import Replica
     from mlgate.scoring.client import ScoringClient
     from mlgate.scoring.protocols import ServingProtocol
 
@@ -217,6 +218,10 @@ class Champion(Protocol):
     @property
     def artifact_digest(self) -> str:
         """Digest of its bytes; empty where they can not be read."""
+
+    @property
+    def replica(self) -> "Replica | None":
+        """Serves it on other machines; `None` where only this one can."""
 
     def recipe_digest(self) -> str:
         """Find or build what it is served with, without starting it, and return the recipe's digest; empty without one.

@@ -33,7 +33,15 @@ from mlgate.statistics.clusters import Groups, effective_groups, group_codes, gr
 from mlgate.statistics.discordance import FEW_ROWS, unseen_share
 from mlgate.statistics.influences import Spread, reweighted, studentised
 from mlgate.statistics.interval import Interval, Undefined
-from mlgate.statistics.placements import Scores, Wins, doubled_wins, mean_share, score_vector, shares
+from mlgate.statistics.placements import (
+    Scores,
+    Wins,
+    doubled_wins,
+    mean_share,
+    score_vector,
+    shares,
+    subtract_doubled_wins,
+)
 
 # The smallest class (in groups, where there are groups) that was simulated.
 MIN_CLASS = 30
@@ -64,7 +72,7 @@ def auc(y: npt.ArrayLike, score: npt.ArrayLike) -> float | Undefined:
     if absent is not None:
         return absent
     wins = doubled_wins(is_positive, score_vector("score", score))
-    return mean_share(wins[is_positive], int((~is_positive).sum()))
+    return mean_share(wins, int((~is_positive).sum()), is_positive)
 
 
 def auc_covariance(
@@ -169,13 +177,14 @@ def paired_auc_interval(
     refused = _absent(is_positive) or _too_few(is_positive, codes)
     if refused is not None:
         return refused
-    wins, champion = doubled_wins(is_positive, new), doubled_wins(is_positive, old)
-    negatives = int((~is_positive).sum())
-    areas = mean_share(wins[is_positive], negatives), mean_share(champion[is_positive], negatives)
-    wins -= champion
+    wins, negatives = doubled_wins(is_positive, new), int(np.count_nonzero(~is_positive))
+    total = wins.sum(dtype=np.int64, where=is_positive)
+    subtract_doubled_wins(wins, is_positive, old)
+    sums = total, total - wins.sum(dtype=np.int64, where=is_positive)
+    areas = [int(won) / (2 * negatives * (is_positive.size - negatives)) for won in sums]
     changed = int(np.count_nonzero(wins))
-    del champion
     placed = _Classes(is_positive, wins)
+    del wins
     spread = _spread(placed, codes, confidence, min(min(area, 1 - area) for area in areas), seed)
     below = _unseen(placed, codes, confidence, lambda values: values < -BROKEN)
     above = _unseen(placed, codes, confidence, lambda values: values > BROKEN)
@@ -217,9 +226,9 @@ class _Classes:
     def __init__(self, is_positive: Mask, wins: Wins) -> None:
         m, n = int(np.count_nonzero(is_positive)), int(np.count_nonzero(~is_positive))
         self.is_positive = is_positive
-        self.positive: Scores = shares(wins[is_positive], n)
-        self.negative: Scores = shares(wins[~is_positive], m)
-        self.mean = mean_share(wins[is_positive], n)
+        self.positive: Scores = shares(wins, n, is_positive)
+        self.negative: Scores = shares(wins, m, ~is_positive)
+        self.mean = mean_share(wins, n, is_positive)
 
     def strata(self, codes: Groups | None) -> Sequence[Scores]:
         """Give the independent units: the rows of either class, or the groups with their rows of both classes."""

@@ -8,7 +8,7 @@ widest of three:
 * Student's t on the influence of each row (the delta method), with as many degrees of freedom as rows or groups less 1;
 * what the sample can not have seen. With confidence p, a kind of row that none of u rows (or groups) shows has a share of
   at most 1 - (1 - p)^(1/u), about 3 / u. The caller imagines the worst such row; identical models get this width. Where
-  the worst row is only the largest loss *seen*, the share is that of one row seen, about 4.7 / u.
+  no row is the worst that there can be, the share is that of one row seen, about 4.7 / u, of `unseen_losses`.
 
 A few rows may carry all of a difference of unbounded losses: a challenger that is broken on 2 % of 100 rows. The
 *effective* number of rows, (sum of squared influence)^2 / sum of its fourth powers, says so. Below `LONE_ROWS` there is
@@ -26,6 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mlgate.statistics.arguments import Vector, check_confidence, check_lengths
+from mlgate.statistics.discordance import FEW_ROWS, differing_rows
 from mlgate.statistics.interval import Interval, Undefined
 from mlgate.statistics.proportions import clopper_pearson_upper
 from mlgate.statistics.reweighting import PSEUDO_ROWS, upper_bound
@@ -46,9 +47,14 @@ SMALL_SKEWNESS = 0.05
 LONE_ROWS = 1.5
 CAUTIOUS_ROWS = 10.0
 CAUTIOUS_PSEUDO_ROWS = 10.0
-# An unseen row's loss in mean losses, where the largest seen is larger: a squared error of four times the RMSE. Without
-# a cap, one outlier of the target would make every comparison inconclusive.
+# An unseen row's loss in mean losses, where the largest seen is larger. Without a cap, one outlier of the target would
+# make every comparison inconclusive.
 UNSEEN_LOSS = 16.0
+# The same of squared errors, of which a rare row may be most, whatever was seen. Rows with errors of eight times the RMSE
+# are covered, or so many that at most 5.4 % of the samples hold none: 4.7 / n (40 - 1) = 2.9 / n (8^2 - 1).
+UNSEEN_SQUARE = 40.0
+# And of other losses, where the largest seen is smaller.
+LEAST_UNSEEN_LOSS = 8.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -210,7 +216,7 @@ def means_interval(
         method=_method("Bayesian bootstrap with pseudo-rows", units),
         n=units.rows,
         standard_error=error,
-        details={"seed": seed, **_groups(units)},
+        details={"seed": seed, "unseen": max(below, above), **_groups(units)},
     )
 
 
@@ -270,7 +276,7 @@ def mean_interval(
         method=_method("Student's t, skewness-corrected", units),
         n=units.rows,
         standard_error=error,
-        details=_groups(units),
+        details={"unseen": max(below, above), **_groups(units)},
     )
 
 
@@ -283,22 +289,34 @@ def too_few(units: Units) -> Undefined | None:
     return None
 
 
-def unseen_losses(challenger: Vector, champion: Vector, largest: float | None = None) -> Vector:
+def unseen_losses(
+    challenger: Vector, champion: Vector, largest: float | None = None, *, squared: bool = False
+) -> Vector:
     """Imagine the rows on which one model is at its worst and the other makes no loss.
 
     Args:
         challenger: Losses, shape (n,), >= 0.
         champion: Losses, same rows.
-        largest: What no loss can exceed; `None` where losses are unbounded: then the largest loss seen, but at most
-            `UNSEEN_LOSS` times the mean loss.
+        largest: What no loss can exceed; `None` where losses are unbounded: then `UNSEEN_LOSS` times the mean loss, or
+            the largest loss seen where that is less and the models differ on more than a few rows, but at least
+            `LEAST_UNSEEN_LOSS` times the mean; of squares always `UNSEEN_SQUARE` times their mean. The challenger is
+            reckoned with the larger mean of both: one that made hardly a loss may make as large ones as the champion. The
+            champion with its own, or a challenger could hide behind its own losses.
+        squared: Whether losses are squares, of which one rare row may be most of the mean.
 
     Returns:
         Shape (2, 2): columns challenger and champion.
     """
-    if largest is None:
-        mean = max(float(challenger.mean()), float(champion.mean()))
-        largest = min(float(max(challenger.max(), champion.max())), UNSEEN_LOSS * mean)
-    return np.array([[largest, 0.0], [0.0, largest]])
+    if largest is not None:
+        return np.array([[largest, 0.0], [0.0, largest]])
+    alike = differing_rows(challenger - champion) < FEW_ROWS
+    means = np.array([challenger.mean(), champion.mean()])
+    means[0] = means.max()
+    worst = means * (UNSEEN_SQUARE if squared else UNSEEN_LOSS)
+    if not (alike or squared):
+        seen = max(challenger.max(), champion.max())
+        worst = np.minimum(worst, np.maximum(seen, LEAST_UNSEEN_LOSS * means))
+    return np.diag(worst)
 
 
 def effective_rows(influence: Vector) -> float:

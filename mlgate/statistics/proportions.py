@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy import special
 
 from mlgate.statistics.arguments import binary_mask, check_confidence, check_counts, check_lengths, check_share
 from mlgate.statistics.interval import Interval, Undefined
@@ -29,7 +29,7 @@ def clopper_pearson_upper(k: float, n: float, confidence: float) -> float:
     """
     check_counts(n, k)
     check_confidence(confidence)
-    return 1.0 if k >= n else float(stats.beta.ppf(confidence, k + 1, n - k))
+    return 1.0 if k >= n else float(special.betaincinv(k + 1, n - k, confidence))
 
 
 def clopper_pearson_lower(k: float, n: float, confidence: float) -> float:
@@ -48,7 +48,7 @@ def clopper_pearson_lower(k: float, n: float, confidence: float) -> float:
     """
     check_counts(n, k)
     check_confidence(confidence)
-    return 0.0 if k <= 0 else float(stats.beta.ppf(1 - confidence, k, n - k + 1))
+    return 0.0 if k <= 0 else float(special.betaincinv(k, n - k + 1, 1 - confidence))
 
 
 def clopper_pearson(k: float, n: float, confidence: float) -> tuple[float, float]:
@@ -88,7 +88,7 @@ def wilson(k: float, n: float, confidence: float) -> tuple[float, float]:
     check_confidence(confidence)
     if n == 0:
         return 0.0, 1.0
-    z = float(stats.norm.ppf((1 + confidence) / 2))
+    z = float(special.ndtri((1 + confidence) / 2))
     centre = (k + z * z / 2) / (n + z * z)
     half = z * math.sqrt(k * (n - k) / n + z * z / 4) / (n + z * z)
     return max(0.0, centre - half), min(1.0, centre + half)

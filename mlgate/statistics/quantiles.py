@@ -8,7 +8,6 @@ data's resolution, not a zero variance, so it may gate.
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
 from mlgate.statistics.arguments import Vector, check_confidence, check_share, finite_vector
 from mlgate.statistics.interval import Interval, Undefined
@@ -28,6 +27,8 @@ def upper_rank(n: int, q: float, confidence: float) -> int | None:
     Raises:
         ValueError: An argument is out of range.
     """
+    from scipy import stats  # noqa: PLC0415 - takes 0.3 s and 30 MB, which other metrics do without
+
     check_share("q", q)
     check_confidence(confidence)
     if n < 1:
@@ -84,6 +85,8 @@ def attained_confidence(n: int, rank: int, q: float) -> float:
     Raises:
         ValueError: The rank is not in 1..n, or q is out of range.
     """
+    from scipy import stats  # noqa: PLC0415 - as above
+
     check_share("q", q)
     if not 1 <= rank <= n:
         message = f"rank {rank} is not in 1..{n}"

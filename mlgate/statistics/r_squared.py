@@ -87,7 +87,7 @@ def paired_r_squared_interval(
     units = _units(truth, [errors_challenger, errors_champion], confidence, group)
     if isinstance(units, Undefined):
         return units
-    losses = unseen_losses(np.asarray(errors_challenger) ** 2, np.asarray(errors_champion) ** 2)
+    losses = unseen_losses(np.asarray(errors_challenger) ** 2, np.asarray(errors_champion) ** 2, squared=True)
     # Rows of average truth and variance, so that what is imagined is the models' errors only.
     imagined = np.column_stack([np.zeros(2), np.full(2, units.means[1]), losses])
     return means_interval(units, _difference, confidence, seed=seed, imagined=imagined, mirror=_swapped, bounded=False)

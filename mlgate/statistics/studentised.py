@@ -1,6 +1,6 @@
 """Studentised means: how far a bound lies from an estimate whose distribution is skewed."""
 
-from scipy import stats
+from scipy import special
 
 from mlgate.statistics.arguments import Vector
 
@@ -39,4 +39,4 @@ def mean_moments(values: Vector) -> tuple[float, float, float]:
 
 def t_critical(confidence: float, degrees: float) -> float:
     """Give the one-sided critical value of Student's t with *degrees* of freedom (> 0, may be fractional)."""
-    return float(stats.t.ppf(confidence, degrees))
+    return float(special.stdtrit(degrees, confidence))

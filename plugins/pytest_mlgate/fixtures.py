@@ -12,6 +12,7 @@ import pytest
 
 from mlgate.artifacts.signature import Signature
 from mlgate.errors import MlgateError, RegistryError
+from mlgate.evaluation.engines.interface import Replica, ScoringEngine
 from mlgate.evaluation.rows import EvaluationData
 from mlgate.evidence import CheckResult, Finding, Outcome
 from mlgate.generation.input_space import InputSpace
@@ -134,6 +135,18 @@ def mlgate_client(request: pytest.FixtureRequest) -> ScoringClient:
 def mlgate_champion(request: pytest.FixtureRequest) -> Champion | None:
     """The champion, to be served when it is needed; `None` where there is no comparison."""
     return _run(request).served_champion()
+
+
+@pytest.fixture(scope="session")
+def mlgate_scoring_engine(request: pytest.FixtureRequest) -> ScoringEngine:
+    """Where evaluation rows are scored, by `accuracy.engine`; a context, to be entered by who scores."""
+    return _run(request).engine
+
+
+@pytest.fixture(scope="session")
+def mlgate_replica(request: pytest.FixtureRequest) -> Replica | None:
+    """Serves the version on other machines; `None` where only this one can."""
+    return _run(request).replica
 
 
 @pytest.fixture(scope="session")

@@ -14,20 +14,15 @@ from mlgate.artifacts.cache import fetch
 from mlgate.artifacts.directory import ModelDirectory
 from mlgate.errors import ConfigError, MlgateError
 from mlgate.evaluation.data import load_data
+from mlgate.evaluation.engines.interface import ScoringEngine, find_engine
+from mlgate.evaluation.engines.local import LOCAL
 from mlgate.evaluation.logged_dataset import logged_source
 from mlgate.evaluation.mapping_check import check_mapping
 from mlgate.evaluation.rows import EvaluationData
 from mlgate.evaluation.run import check_metrics
-from mlgate.evidence import (
-    DataFacts,
-    Evidence,
-    PolicyFacts,
-    Subject,
-    SuiteResult,
-    VerdictFacts,
-)
+from mlgate.evidence import DataFacts, Evidence, PolicyFacts, Subject, SuiteResult, VerdictFacts
 from mlgate.generation.input_space import InputSpace, Unsupported, example_batch, input_space
-from mlgate.model_version import ModelUri
+from mlgate.model_version import ModelUri, ModelVersion
 from mlgate.policy import SUITES, Policy
 from mlgate.policy_file import load_policy
 from mlgate.property_check import check_pairs, check_properties
@@ -39,6 +34,7 @@ from mlgate.scoring.equality import Equality, equality_for
 from mlgate.verdict import Verdict, assess, format_time
 from pytest_mlgate import wiring
 from pytest_mlgate.champion import find_champion
+from pytest_mlgate.replica import FetchedReplica
 from pytest_mlgate.request import Request
 from pytest_mlgate.saved_failures import SavedFailures
 from pytest_mlgate.surroundings import pipeline_facts, tool_facts
@@ -73,6 +69,7 @@ class GateSession:
         self.verdict: Verdict | None = None
         self.given: GivenImage | None = None
         self.problem: MlgateError | None = None
+        self.engine: ScoringEngine = LOCAL
         self.installed = False
         self.failures = SavedFailures()
         self._environment: wiring.TestedEnvironment | None = None
@@ -134,6 +131,8 @@ class GateSession:
                 raise ConfigError(f"--mlgate-suite {name}: no such suite", hint=f"suites: {', '.join(known)}")
             if name == "accuracy" and not self.policy.values.accuracy.decides:
                 raise ConfigError("--mlgate-suite accuracy: the policy has no accuracy.metrics")
+        if self._compares:
+            self.engine = find_engine(self.policy.values.accuracy.engine)
         if self.request.image is not None and self.request.sandbox != "container":
             raise ConfigError("--mlgate-image needs a container engine, and --mlgate-sandbox process uses none")
         seed = self.request.seed
@@ -148,7 +147,7 @@ class GateSession:
 
     def _load_data(self) -> EvaluationData | None:
         accuracy = self.policy.values.accuracy
-        if not accuracy.decides or not ("accuracy" in self.suites or self.failures.needs_data):
+        if not (self._compares or (accuracy.decides and self.failures.needs_data)):
             return None
         check_mapping(accuracy, self.signature.outputs)
         logged = logged_source(self.registry, self.version) if accuracy.data is None else None
@@ -177,6 +176,10 @@ class GateSession:
         if self.failures.replayed is not None:
             return (self.failures.replayed.suite,)
         return tuple(dict.fromkeys(self.request.suites)) or self.policy.requires
+
+    @property
+    def _compares(self) -> bool:
+        return self.policy.values.accuracy.decides and "accuracy" in self.suites
 
     @property
     def judged_policy(self) -> Policy:
@@ -282,7 +285,20 @@ class GateSession:
             return self._make(directory)
 
         signature, digest = (directory.signature, directory.digest) if directory else (self.signature, "")
-        return wiring.ServableChampion(signature=signature, make=make, policy=self.policy, artifact_digest=digest)
+        replica = self._replica(self.champion.version, directory) if directory else None
+        return wiring.ServableChampion(
+            signature=signature, make=make, policy=self.policy, artifact_digest=digest, replica=replica
+        )
+
+    @property
+    def replica(self) -> FetchedReplica | None:
+        """The version under test for other machines; an image that was given is on this one only."""
+        return None if self.given is not None else self._replica(self.version, self.directory)
+
+    def _replica(self, version: ModelVersion, directory: ModelDirectory) -> FetchedReplica:
+        return FetchedReplica(
+            version=version, digest=directory.digest, policy=self.policy, sandbox=self.request.sandbox
+        )
 
     def _make_tested(self) -> ModelServer:
         if self.given is None:

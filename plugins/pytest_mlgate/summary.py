@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from mlgate.check_id import readable_check_id
 from mlgate.evidence import CheckResult, Evidence, Outcome
 from mlgate.images.labels import MODEL_PATH
 from mlgate.publication import measured_text
@@ -53,7 +54,7 @@ def write_table(reporter: Any, session: GateSession) -> None:
     told = ""
     for check in sorted((check for check in checks if check not in advice), key=lambda found: -found.outcome.badness):
         reporter.write(f"{check.outcome:<13}", **_COLOUR[check.outcome])
-        reporter.write_line(f"{check.key:<38} {_numbers(check)}".rstrip())
+        reporter.write_line(f"{readable_check_id(check.key):<38} {_numbers(check)}".rstrip())
         # Where nothing is served, every check has the same reason: once is enough.
         if check.outcome is not Outcome.PASSED and check.finding.reason != told:
             told = check.finding.reason
@@ -95,7 +96,15 @@ def _numbers(check: CheckResult) -> str:
         parts.append(f"limit {measured_text(finding.limit, finding.unit)}")
     if finding.n is not None:
         parts.append(f"n = {format_number(finding.n)}")
-    return ", ".join(parts)
+    return ", ".join([*parts, *_power(check)])
+
+
+def _power(check: CheckResult) -> list[str]:
+    """Return what the rows of a comparison can show: a pass by a wide margin and one by luck look alike without it."""
+    shown, needed = (check.finding.details.get(key) for key in ("minimum_detectable_loss", "rows_needed_for_margin"))
+    if not isinstance(shown, (int, float)):
+        return []
+    return [f"shows a loss of {format_number(shown)}", *([f"margin needs {format_number(needed)}"] if needed else [])]
 
 
 def _verdict_line(session: GateSession, evidence: Evidence) -> str:

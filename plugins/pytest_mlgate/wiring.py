@@ -16,6 +16,7 @@ from mlgate.scoring.client import ScoringClient
 from mlgate.scoring.protocols import protocol_of
 
 if TYPE_CHECKING:
+    from mlgate.evaluation.engines.interface import Replica
     from mlgate.images.given import GivenImage
     from mlgate.registry.interface import ModelRegistry
     from mlgate.sandbox.session import SessionTag
@@ -205,6 +206,7 @@ class ServableChampion:
     make: Callable[[], ModelServer]
     policy: Policy
     artifact_digest: str = ""
+    replica: "Replica | None" = None
     # A server that was built for its recipe's digest and not started; the next one to be served.
     _built: list[ModelServer] = field(default_factory=list)
 

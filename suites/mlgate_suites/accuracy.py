@@ -8,6 +8,7 @@ import pytest
 
 from mlgate.artifacts.signature import Signature
 from mlgate.check_id import format_check_id
+from mlgate.evaluation.engines.interface import Replica, ScoringEngine
 from mlgate.evaluation.rows import EvaluationData
 from mlgate.evaluation.run import AccuracyRun, NoScores, run_accuracy
 from mlgate.evidence import Cause
@@ -30,21 +31,27 @@ def accuracy_run(
     mlgate_output: Path,
     mlgate_seed: int,
     mlgate_tell: Callable[[str], None],
+    mlgate_scoring_engine: ScoringEngine,
+    mlgate_replica: Replica | None,
 ) -> AccuracyRun | NoScores:
     """Score the challenger and the champion on the same rows, once."""
-    return run_accuracy(
-        client=mlgate_client,
-        outputs=mlgate_signature.outputs,
-        champion=mlgate_champion,
-        data=mlgate_data,
-        policy=mlgate_policy,
-        checks=mlgate_checks["accuracy"],
-        challenger_digest=mlgate_digest,
-        judged_before=mlgate_challengers,
-        folder=mlgate_output,
-        seed=mlgate_seed,
-        tell=mlgate_tell,
-    )
+    # Ends with the scoring: what a suite measures after it must not share the machine with a cluster.
+    with mlgate_scoring_engine as engine:
+        return run_accuracy(
+            client=mlgate_client,
+            outputs=mlgate_signature.outputs,
+            champion=mlgate_champion,
+            data=mlgate_data,
+            policy=mlgate_policy,
+            checks=mlgate_checks["accuracy"],
+            challenger_digest=mlgate_digest,
+            judged_before=mlgate_challengers,
+            folder=mlgate_output,
+            seed=mlgate_seed,
+            tell=mlgate_tell,
+            engine=engine,
+            replica=mlgate_replica,
+        )
 
 
 @pytest.mark.mlgate_check("accuracy.floor", suite="accuracy")
@@ -83,4 +90,4 @@ def _record(run: AccuracyRun | NoScores, record: Any, check: str, **params: str)
         advice = "every row of the evaluation data needs a valid prediction; none is dropped"
         record(failed(f"the challenger could not be scored: {run.reason}", advice=advice))
     else:
-        record(errored(run.reason, advice="accuracy.data names the evaluation data"))
+        record(errored(run.reason, advice=run.advice))

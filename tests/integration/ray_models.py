@@ -2,10 +2,12 @@
 
 import json
 import math
+import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -38,8 +40,14 @@ class Model(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.bad = bad
         self.requests: Counter[float] = Counter()
+        self.asked = 0
         self.seen: Seen = lambda first, port: None
         threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say what went wrong, but for what a test does on purpose."""
+        if not isinstance(sys.exception(), ConnectionAbortedError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -49,6 +57,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         rows = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["dataframe_split"]["data"]
         self.server.requests[rows[0][0]] += 1
+        self.server.asked += 1
         self.server.seen(rows[0][0], self.client_address[1])
         bad = any(row[0] == self.server.bad for row in rows)
         # Logistic, with all digits, so that a number that is rounded on its way shows.
@@ -91,6 +100,14 @@ class StubServer:
 
     def failure(self) -> ServerFailure:
         return ServerFailure(kind=FailureKind.CONNECTION_LOST, message="lost", log="")
+
+
+class Starts:
+    """A `Replica`: a model of its own in the process of the worker that asks."""
+
+    @contextmanager
+    def serving(self) -> Iterator[ScoringClient]:
+        yield client_of(Model())
 
 
 def client_of(model: Model) -> ScoringClient:

@@ -28,6 +28,7 @@ def test_the_champion_alias_is_compared_with_by_default(compared):
     """The evidence names it by version and digest, and so do header and tags."""
     result = compared.run(uri="models:/churn/3")
     result.stdout.fnmatch_lines(["mlgate: models:/churn/3 *, champion models:/churn/1"])
+    result.stdout.fnmatch_lines(["*accuracy.regression*, n = *, shows a loss of *, margin needs *"])
     evidence = compared.evidence(".mlgate/churn-3")
     assert evidence.champion.version == "1"
     assert evidence.champion.artifact_digest.startswith("sha256:")

@@ -17,7 +17,7 @@ DIGEST = "sha256:" + "a" * 64
 
 
 @pytest.fixture
-def events(monkeypatch):
+def events(monkeypatch, tmp_path):
     """What the wiring is asked, in order, and the server that it makes."""
     said = []
     server = SimpleNamespace(start=lambda: said.append("start"), stop=lambda: said.append("stop"))
@@ -27,9 +27,14 @@ def events(monkeypatch):
         server.scratch = scratch
         return server
 
+    def guard(tag, *, sandbox):
+        home = tmp_path / "mlgate-home"
+        home.mkdir()
+        return home, lambda: said.append("guard ends")
+
     monkeypatch.setattr(replica_module, "fetch", lambda registry, version: SimpleNamespace(digest=DIGEST))
     monkeypatch.setattr(wiring, "open_registry", lambda: None)
-    monkeypatch.setattr(wiring, "guard", lambda tag, home, *, sandbox: lambda: said.append("guard ends"))
+    monkeypatch.setattr(wiring, "guard", guard)
     monkeypatch.setattr(wiring, "make_server", make)
     monkeypatch.setattr(
         wiring, "client_for", lambda server, policy: SimpleNamespace(close=lambda: said.append("close"))

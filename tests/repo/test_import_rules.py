@@ -57,7 +57,7 @@ SDKS = {
     "locust": {"load.locustfile"},
     "gevent": {"load.locustfile"},
     "geventhttpclient": {"load.locustfile"},
-    "ray": {"evaluation.engines.ray", "evaluation.engines.ray_cluster"},
+    "ray": {"evaluation.engines.ray_driver"},
     "pytest": set(),
     "hypothesis": {"generation.pattern"},
 }  # fmt: skip

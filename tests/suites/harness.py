@@ -10,6 +10,7 @@ from typing import Any
 
 from mlgate.artifacts.signature import parse_signature
 from mlgate.check_id import format_check_id, parse_check_id
+from mlgate.evaluation.engines.interface import find_engine
 from mlgate.evaluation.rows import EvaluationData
 from mlgate.evidence import Finding
 from mlgate.failure import Failure, Origin
@@ -35,6 +36,7 @@ class ServedChampion:
     artifact_digest: str = ""
     recipe: str = ""
     served: int = 0
+    replica: Any = None
 
     def recipe_digest(self) -> str:
         return self.recipe
@@ -154,6 +156,10 @@ class Bench:
                 return self.policy.expected_checks(champion=self.champion is not None)
             case "mlgate_tell":
                 return self.told.append
+            case "mlgate_scoring_engine":
+                return find_engine(self.policy.values.accuracy.engine)
+            case "mlgate_replica":
+                return None
             case _:
                 fixture = getattr(module, name).__wrapped__
                 arguments = {needed: self._fixture(module, needed, record) for needed in _names(fixture)}

@@ -7,7 +7,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from mlflow.utils.validation import _validate_metric_name
 
-from mlgate.check_id import format_check_id, mlflow_name, parse_check_id
+from mlgate.check_id import format_check_id, mlflow_name, parse_check_id, readable_check_id
 
 ids = st.from_regex(re.compile(r"[a-z_]{1,8}\.[a-z0-9_]{1,8}", re.ASCII), fullmatch=True)
 # What collides most easily: the separators of both forms, dots, and what MLflow refuses.
@@ -32,6 +32,15 @@ def test_a_check_id_is_read_back_as_it_was_written(check, given_params):
     text = format_check_id(check, given_params)
     assert parse_check_id(text) == (check, given_params)
     assert re.fullmatch(r"[A-Za-z0-9_.%\[\]=,-]+", text)
+
+
+def test_people_read_a_check_id_without_percent_signs():
+    """But for what a terminal would act on."""
+    key = format_check_id("accuracy.slice", {"age": ">= 70", "metric": "f1"})
+    assert readable_check_id(key) == "accuracy.slice[age=>= 70,metric=f1]"
+    assert readable_check_id(format_check_id("a.b", {"x": "\x1b[31m\n"})) == "a.b[x=%1B[31m%0A]"
+    assert readable_check_id("load.rate") == "load.rate"
+    assert readable_check_id("no id") == "no id"
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,7 @@ BAD = {
     "gap of ones own": ("accuracy:\n  gaps:\n    - {column: a, metric: 'm:f', max: 0.1}\n", 3, "accuracy.gaps.0.metric", "list it under metrics, too"),
     "gap twice": ("accuracy:\n  gaps:\n    - {column: a, metric: f1, max: 0.1}\n    - {column: a, metric: f1, max: 0.2}\n", 4, "accuracy.gaps.1", "a second time"),
     "no challengers": ("accuracy:\n  max_challengers: 0\n", 2, "accuracy.max_challengers", "greater than or equal to 1"),
-    "unknown engine": ("accuracy:\n  engine: spark\n", 2, "accuracy.engine", "'local' or 'ray'"),
+    "engine that can be no name": ("accuracy:\n  engine: Ray 2\n", 2, "accuracy.engine", "should match pattern"),
     "floor on the wrong side": ("accuracy:\n  metrics:\n    f1:\n      max: 1\n", 4, "accuracy.metrics.f1.max", "larger is better"),
     "input that none can meet": ("properties:\n  inputs:\n    age: {min: 3, max: 2}\n", 3, "properties.inputs.age", "min 3 is above max 2"),
     "no values": ("properties:\n  inputs:\n    plan: {values: []}\n", 3, "properties.inputs.plan", "at least one value"),

@@ -33,6 +33,10 @@ class Replica(Protocol):
 class ScoringEngine(Protocol):
     """Decides where requests are sent from. The requests and the order of their answers are the same everywhere."""
 
+    @property
+    def name(self) -> str:
+        """What `accuracy.engine` calls it."""
+
     def __enter__(self) -> Self:
         """Begin; what is expensive starts with the first rows."""
 
@@ -76,5 +80,8 @@ def find_engine(name: str) -> ScoringEngine:
     points = {point.name: point for point in entry_points(group=GROUP)}
     if name not in points:
         raise ConfigError(f"accuracy.engine: there is no '{name}'", hint=f"engines: {', '.join(sorted(points))}")
-    made: ScoringEngine = points[name].load()()
+    try:
+        made: ScoringEngine = points[name].load()()
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(f"accuracy.engine: {name} can not be loaded ({error})") from error
     return made

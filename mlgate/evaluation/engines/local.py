@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 class LocalEngine:
     """A `ScoringEngine`; see there."""
 
+    name = "local"
+
     def __enter__(self) -> Self:
         """Begin."""
         return self
@@ -35,3 +37,7 @@ class LocalEngine:
     ) -> ScoringFacts:
         """Have every row answered, one request after the other."""
         return score_data(client, batches, outputs, take, name_row=name_row, progress=progress)
+
+
+# It has no state.
+LOCAL = LocalEngine()

@@ -21,7 +21,7 @@ from mlgate.artifacts.signature import Schema
 from mlgate.errors import ConfigError, EngineError
 from mlgate.evaluation.engines.interface import Replica
 from mlgate.evaluation.engines.ray_messages import Answered, Crew, Opened
-from mlgate.evaluation.engines.ray_process import RayProcess, open_process
+from mlgate.evaluation.engines.ray_process import RayProcess, cluster_address, open_process
 from mlgate.evaluation.engines.ray_worker import MOST_RETRIES, Addresses, OwnServer, pack, unpack
 from mlgate.evaluation.scoring import Progress, ScoringFacts, score_data
 from mlgate.scoring.payloads import Batch
@@ -44,14 +44,17 @@ class RayEngine:
         workers: How many, where a cluster is started here; default: one for each processor.
 
     Raises:
-        ConfigError: Ray is not installed.
+        ConfigError: Ray is not installed, or `RAY_ADDRESS` is one that can not be used.
     """
+
+    name = "ray"
 
     def __init__(self, workers: int | None = None) -> None:
         if importlib.util.find_spec("ray") is None:
             raise ConfigError(
                 "accuracy.engine: ray needs Ray, which is not installed", hint="pip install 'mlgate[ray]'"
             )
+        cluster_address()
         self._workers = workers
         self._stack = ExitStack()
         self._process: RayProcess | None = None

@@ -1,11 +1,13 @@
 """Ray's driver, as a process of its own: `python -m mlgate.evaluation.engines.ray_driver FD`; see `ray_process`."""
 
+import importlib
 import socket
 import sys
 from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import count
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -41,12 +43,15 @@ def _serve(pipe: Connection) -> None:
     ray = _joined(start.address) if start.address else _started(start)
     nodes = {node["NodeID"]: int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]}
     pipe.send(Opened(here=ray.get_runtime_context().get_node_id(), cpus=nodes))
-    while True:
+    importlib.import_module("ray.data")  # three seconds, in which the run reads the data and starts servers
+
+    counter = ray.remote(Beginnings).options(num_cpus=0, max_restarts=-1, max_task_retries=-1).remote()
+    for model in count():
         crew: Crew = pipe.recv()
         sent = _Sent(ray=ray)
         while (part := pipe.recv()) is not None:
             sent.add(part)
-        with closing(_answers(ray, sent, crew)) as answers:
+        with closing(_answers(sent, crew, _Begin(counter=counter, model=model))) as answers:
             for answer in answers:
                 pipe.send(answer)
         pipe.send(Finished())
@@ -129,20 +134,21 @@ class _Sent:
         return found
 
 
-def _answers(ray: Any, sent: _Sent, crew: Crew) -> Generator[Answered]:
+def _answers(sent: _Sent, crew: Crew, begin: "_Begin") -> Generator[Answered]:
     """Yield the answers in the order of the requests; Ray starts a lost worker anew, and sends its partition again."""
     if not sent.refs:
         return
-    import ray.data as ray_data  # noqa: PLC0415 - three seconds
+    from ray import data as ray_data  # noqa: PLC0415 - an extra
 
     context = ray_data.DataContext.get_current()
     context.execution_options.preserve_order = True
     context.wait_for_min_actors_s = WORKER_START_S
     context.enable_progress_bars = False
-    counter = ray.remote(Beginnings).options(num_cpus=0, max_restarts=-1, max_task_retries=-1).remote()
-    mapped = ray_data.from_arrow_refs(sent.refs).map_batches(
-        Worker,
-        fn_constructor_args=(crew.servers, crew.outputs, __version__, _Begin(counter=counter)),
+    # By number, each a block: of references Ray Data would first ask every block for its columns, with a task each.
+    numbers = [{"partition": number} for number in range(len(sent.refs))]
+    mapped = ray_data.from_items(numbers, override_num_blocks=len(numbers)).map_batches(
+        _Fetching,
+        fn_constructor_args=(sent.refs, crew.servers, crew.outputs, __version__, begin),
         batch_size=None,
         batch_format="pyarrow",
         zero_copy_batch=True,
@@ -156,17 +162,36 @@ def _answers(ray: Any, sent: _Sent, crew: Crew) -> Generator[Answered]:
             yield Answered(**row, batch=sent.batch(row["number"]) if again else None)
 
 
+class _Fetching(Worker):
+    """A worker that gets the number of a partition, and fetches the requests.
+
+    Args:
+        refs: References to all partitions.
+        given: As `Worker`'s.
+    """
+
+    def __init__(self, refs: list[Any], *given: Any) -> None:
+        super().__init__(*given)
+        self._refs = refs
+
+    def __call__(self, part: Any) -> Any:
+        import ray  # noqa: PLC0415 - as above
+
+        return super().__call__(ray.get(self._refs[part.column("partition")[0].as_py()]))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Begin:
     """Asks the process that counts; travels to the workers."""
 
     counter: Any
+    model: int
 
     def __call__(self, partition: int) -> int:
         import ray  # noqa: PLC0415 - as above
 
-        count: int = ray.get(self.counter.begin.remote(partition))
-        return count
+        times: int = ray.get(self.counter.begin.remote(self.model, partition))
+        return times
 
 
 if __name__ == "__main__":

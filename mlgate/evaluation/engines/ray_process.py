@@ -74,6 +74,10 @@ class RayProcess:
             self._process.wait(CLOSE_TIMEOUT_S)
 
     def _ended(self) -> EngineError:
+        with suppress(EOFError, OSError):
+            while self._pipe.poll():
+                if isinstance(last := self._pipe.recv(), Failed):
+                    return EngineError(last.text, hint=last.hint or None)
         try:
             status: object = self._process.wait(CLOSE_TIMEOUT_S)
         except subprocess.TimeoutExpired:
@@ -84,6 +88,21 @@ class RayProcess:
         )
 
 
+def cluster_address() -> str:
+    """Return what `RAY_ADDRESS` says; empty where a cluster is to be started.
+
+    Raises:
+        ConfigError: It is one of Ray's client protocol, which Ray Data does not speak.
+    """
+    address = os.environ.get("RAY_ADDRESS", "")
+    if address.startswith("ray://"):
+        raise ConfigError(
+            f"RAY_ADDRESS {address}: Ray Data needs a node of the cluster and no client",
+            hint="run mlgate on a node of the cluster, with RAY_ADDRESS=host:6379",
+        )
+    return "" if address == "local" else address
+
+
 @contextmanager
 def open_process(*, cpus: int) -> Iterator[RayProcess]:
     """Yield a driver, connected where `RAY_ADDRESS` says, else to a cluster of its own; all of it ends with the block.
@@ -92,16 +111,10 @@ def open_process(*, cpus: int) -> Iterator[RayProcess]:
         cpus: What a cluster that is started gives to workers; one that is joined has its own.
 
     Raises:
-        ConfigError: `RAY_ADDRESS` is one of Ray's client protocol, which Ray Data does not speak.
+        ConfigError: `RAY_ADDRESS` is one that can not be used.
         EngineError: There is no cluster at `RAY_ADDRESS`, or none can be started.
     """
-    address = os.environ.get("RAY_ADDRESS", "")
-    if address.startswith("ray://"):
-        raise ConfigError(
-            f"RAY_ADDRESS {address}: Ray Data needs a node of the cluster and no client",
-            hint="run mlgate on a node of the cluster, with RAY_ADDRESS=host:6379",
-        )
-    address = "" if address == "local" else address
+    address = cluster_address()
     place = tempfile.gettempdir()
     home = Path(tempfile.mkdtemp(prefix=TMP_PREFIX, dir=place if len(place) <= _LONGEST_TMP else "/tmp"))  # noqa: S108 - as above
     mark = secrets.token_hex(8)

@@ -24,12 +24,12 @@ class Beginnings:
     """Counts how often each partition was begun, in a process that no partition can kill."""
 
     def __init__(self) -> None:
-        self._counts: Counter[int] = Counter()
+        self._counts: Counter[tuple[int, int]] = Counter()
 
-    def begin(self, partition: int) -> int:
-        """Count one more, and return how many there were."""
-        self._counts[partition] += 1
-        return self._counts[partition]
+    def begin(self, model: int, partition: int) -> int:
+        """Count one more of a model's partition, and return how many there were."""
+        self._counts[model, partition] += 1
+        return self._counts[model, partition]
 
 
 class Servers(Protocol):

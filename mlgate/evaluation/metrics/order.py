@@ -1,53 +1,46 @@
-"""Median absolute error."""
+"""Median absolute error. Method: `statistics/median.py`."""
 
-from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mlgate.evaluation.metric_names import MetricFacts
 from mlgate.evaluation.metrics.interface import Family, Metric
-from mlgate.evaluation.metrics.resampled import Kind, ResampledMetric
+from mlgate.evaluation.metrics.losses import errors_of
 from mlgate.evaluation.sample import Sample
-from mlgate.statistics.bootstrap import Statistic, Units
-from mlgate.statistics.median import SortedValues
+from mlgate.statistics.arguments import Vector
+from mlgate.statistics.interval import Interval, Undefined
+from mlgate.statistics.median import median_interval, paired_median_interval
 
 
-class MedianAbsoluteError(ResampledMetric):
-    """Median of the absolute errors; scikit-learn's `median_absolute_error`."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MedianAbsoluteError:
+    """Median of the absolute errors; scikit-learn's `median_absolute_error`. Less is better."""
 
-    def trouble(self, sample: Sample) -> str:
-        """Return why the metric has no value on these rows, or nothing."""
-        return "median_absolute_error needs predicted numbers" if sample.numbers is None else ""
+    facts: MetricFacts
 
-    def statistic(self, sample: Sample) -> Statistic:
-        """Return the median as a function of the rows' weights."""
-        return SortedValues(_errors(sample)).median
-
-    def breakable(self, sample: Sample) -> Iterator[Kind]:
-        """Yield the rows at or below the median: of the others none can raise it."""
-        errors = _errors(sample)
-        yield errors <= np.median(errors)
-
-    def broken(self, sample: Sample, rows: Units) -> Sample:
-        """Return the sample with the largest error there is on these rows."""
-        numbers = np.array(sample.numbers, dtype=np.float64)
-        numbers[rows] = sample.truth[rows] + _errors(sample).max()
-        return replace(sample, numbers=numbers)
-
-    def _value(self, sample: Sample) -> float:
+    def value(self, sample: Sample) -> float | Undefined:
+        """Return it in the unit of the truth."""
+        if not len(sample):
+            return Undefined(reason="no rows", n=0)
         return float(np.median(_errors(sample)))
 
+    def interval(self, sample: Sample, *, confidence: float, seed: int) -> Interval | Undefined:  # noqa: ARG002 - nothing is drawn
+        """Return it with its bounds."""
+        return median_interval(_errors(sample), confidence, group=sample.group)
 
-def _errors(sample: Sample) -> NDArray[np.float64]:
-    if sample.numbers is None:
-        raise ValueError("the sample has no numbers")
-    return np.abs(sample.truth.astype(np.float64) - sample.numbers)
+    def difference(self, challenger: Sample, champion: Sample, *, confidence: float, seed: int) -> Interval | Undefined:  # noqa: ARG002 - nothing is drawn
+        """Return champion's minus challenger's."""
+        found = paired_median_interval(_errors(challenger), _errors(champion), confidence, group=challenger.group)
+        return found if isinstance(found, Undefined) else found.negated()
 
 
-def _make(facts: MetricFacts, at: float | None) -> Metric:
-    return MedianAbsoluteError(facts=facts, at=at)
+def _errors(sample: Sample) -> Vector:
+    return np.abs(errors_of(sample))
+
+
+def _make(facts: MetricFacts, _: float | None) -> Metric:
+    return MedianAbsoluteError(facts=facts)
 
 
 ORDER = Family(names=frozenset({"median_absolute_error"}), make=_make)

@@ -33,7 +33,7 @@ class ResampledMetric(ABC):
     leaves possible; so identical answers have a width, too.
 
     Simulated one-sided error at the margin, at 95 %: average precision (1000 samples in each of nine cells, from 51 of 501
-    rows positive) at most 4.4 %, median absolute error (400 samples, from 100 rows) 2-6 %.
+    rows positive) at most 4.4 %.
 
     Attributes:
         facts: Its name, what it needs, and which way is better.

@@ -40,6 +40,7 @@ class EchoChampion:
 
     signature = Signature(inputs=INPUTS, outputs=OUTPUTS)
     artifact_digest = "sha256:m"
+    replica = None
 
     def __init__(self) -> None:
         self.client = Echo()

@@ -1,6 +1,8 @@
 """The scores file: what is judged from it is what was judged in the run."""
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from mlgate.errors import EvidenceError
+from mlgate.evaluation.columns import KeyColumn
 from mlgate.evaluation.judgement.sides import Absence, NoChampion
 from mlgate.evaluation.metric_names import Need
 from mlgate.evaluation.metric_set import metrics_of
@@ -162,6 +165,17 @@ def test_the_findings_from_the_file_are_those_of_the_run(tmp_path, case, champio
     assert stored.scores.accuracy.confidence == scores.accuracy.confidence
 
 
+@pytest.mark.parametrize("pieces", [1, 3])
+def test_keys_that_were_read_from_a_file_are_written_as_they_are(tmp_path, pieces):
+    """They come in as many pieces as the file had batches."""
+    policy, rows, answer = cases()["binary"]
+    texts = list(map(str, rows.keys))
+    cuts = np.array_split(np.array(texts, dtype=object), pieces)
+    read = replace(rows, keys=KeyColumn(pa.chunked_array([pa.array(cut.tolist()) for cut in cuts])))
+    _, path, _ = written(tmp_path, policy, read, answer)
+    assert pq.read_table(path)["key"].to_pylist() == texts
+
+
 def test_the_file_holds_keys_truth_slices_and_answers_and_no_features(tmp_path):
     """Whoever opens it with any Parquet reader finds the columns by their names."""
     policy, rows, answer = cases()["binary"]
@@ -274,6 +288,26 @@ def test_every_flipped_byte_is_noticed_by_the_digest_and_none_raises_anything_el
             lines.append(str(error))
     assert len(lines) > 100
     assert not any("\n" in line for line in lines)
+
+
+def test_reading_imports_neither_pandas_nor_scipy_stats(tmp_path):
+    """They take a second and 80 MB, and no metric of these needs them."""
+    policy, rows, answer = cases()["binary"]
+    _, path, _ = written(tmp_path, policy, rows, answer)
+    program = """
+import sys
+from pathlib import Path
+from mlgate.evaluation.metrics.catalogue import find_metric
+from mlgate.evaluation.score_table import read_scores
+scores = read_scores(Path(sys.argv[1])).scores
+for name in ("accuracy", "f1", "roc_auc"):
+    metric, samples = find_metric(name), (scores.challenger.sample, scores.champion.sample)
+    assert metric.interval(samples[0], confidence=0.95, seed=0).width > 0
+    assert metric.difference(*samples, confidence=0.95, seed=0).width > 0
+print(sorted({"pandas", "scipy.stats"} & sys.modules.keys()))
+"""
+    done = subprocess.run([sys.executable, "-c", program, str(path)], check=True, capture_output=True, text=True)
+    assert done.stdout == "[]\n"
 
 
 def test_the_digest_is_the_same_for_the_same_scores(tmp_path):

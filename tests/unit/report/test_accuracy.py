@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from mlgate.check_id import readable_check_id
 from mlgate.evidence import Cause, Outcome, SuiteResult
 from mlgate.report import accuracy, accuracy_charts
 from mlgate.report.html import MAX_BYTES, render_html
@@ -284,7 +285,7 @@ def test_five_hundred_slices_make_a_small_page_and_none_is_lost(examples):
     assert len(html.encode()) < 200_000
     words = Page(html).words
     for check in evidence.checks():
-        assert check.key in words
+        assert readable_check_id(check.key) in words
         assert check.finding.reason in words
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from mlgate.check_id import readable_check_id
 from mlgate.evidence import Outcome, SuiteResult, VerdictFacts
 from mlgate.report.markdown import MAX_BYTES, code, escape, render_markdown
 
@@ -21,7 +22,7 @@ def test_every_example_names_verdict_reason_and_checks(example):
     assert "## What to do next" in text
     assert example.digest in text
     for check in example.checks():
-        assert f"`{check.key}`" in text
+        assert f"`{readable_check_id(check.key)}`" in text
         assert escape(check.finding.reason) in text
 
 

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from mlgate.statistics import placements
 from mlgate.statistics.clusters import effective_groups, group_codes, group_sums, groups_with
-from mlgate.statistics.placements import doubled_wins, score_vector, shares
+from mlgate.statistics.placements import doubled_wins, mean_share, score_vector, shares, subtract_doubled_wins
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 12)), min_size=1, max_size=60))
@@ -24,6 +25,69 @@ def test_wins_are_counted_over_all_pairs(rows):
         for i in range(score.size)
     ]
     assert doubled_wins(positive, score).tolist() == expected
+
+
+def by_ranks(positive, score):
+    """Count wins by mid-ranks, overall and within the class: independent of how placements sorts."""
+    ranks, won = stats.rankdata(score), np.zeros(score.size)
+    for members in (positive, ~positive):
+        won[members] = 2 * (ranks[members] - stats.rankdata(score[members]))
+    return np.where(positive, won, 2 * positive.sum() - won).astype(int).tolist()
+
+
+def scores(kind, n):
+    """Scores that are hard to sort by their leading bits."""
+    rng = np.random.default_rng(n)
+    drawn = rng.normal(size=n)
+    return {
+        "normal": drawn,
+        "one value": np.full(n, 0.25),
+        "coarse": np.round(drawn, 1),
+        "zeros of both signs": np.where(drawn < 0, -0.0, 0.0),
+        "alike but for the last bits": 1 + np.round(4 * drawn) * 2.0**-50,
+        "float32": drawn.astype(np.float32),
+        "denormal": drawn * 5e-322,
+        "large": drawn * 1e307,
+        "some tied": np.where(rng.random(n) < 0.5, np.round(drawn, 1), drawn),
+    }[kind]
+
+
+HARD = ["normal", "one value", "coarse", "zeros of both signs", "alike but for the last bits", "float32", "denormal", "large", "some tied"]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", HARD)
+@pytest.mark.parametrize("at_once", [64, 100, 10_000])
+def test_wins_do_not_depend_on_chunks_ranges_or_bits(monkeypatch, kind, at_once):
+    """Chunks of 32 rows, ranges of a few chunks, and scores that differ only in bits that the sorted numbers lack."""
+    monkeypatch.setattr(placements, "CHUNK", 32)
+    monkeypatch.setattr(placements, "SORTED_AT_ONCE", at_once)
+    score = scores(kind, 1000)
+    positive = np.random.default_rng(4).random(1000) < 0.3
+    assert doubled_wins(positive, score).tolist() == by_ranks(positive, score)
+
+
+def test_wins_of_another_score_are_subtracted_in_place():
+    """The difference of two models, in one array; nothing is left of a score less itself."""
+    positive = np.random.default_rng(4).random(500) < 0.3
+    new, old = scores("normal", 500), scores("coarse", 500)
+    wins = doubled_wins(positive, new)
+    subtract_doubled_wins(wins, positive, old)
+    assert wins.tolist() == (doubled_wins(positive, new) - doubled_wins(positive, old)).tolist()
+    assert wins.any()
+    wins = doubled_wins(positive, new)
+    subtract_doubled_wins(wins, positive, new)
+    assert not wins.any()
+    with pytest.raises(ValueError, match="lengths"):
+        subtract_doubled_wins(wins, positive[1:], new)
+
+
+def test_shares_of_some_rows_need_no_copy_of_their_wins(monkeypatch):
+    """The same as of the rows taken out, across chunks."""
+    monkeypatch.setattr(placements, "CHUNK", 7)
+    wins = np.arange(100, dtype=np.int32)
+    members = wins % 3 == 1
+    assert shares(wins, 9, members).tolist() == shares(wins[members], 9).tolist() == (wins[members] / 18).tolist()
+    assert mean_share(wins, 9, members) == mean_share(wins[members], 9)
 
 
 def test_large_samples_are_kept_in_single_precision(monkeypatch):

@@ -55,6 +55,20 @@ def test_a_challenger_that_is_grossly_broken_on_few_rows_seldom_passes(share, fe
     assert passed / 300 <= 0.083
 
 
+@pytest.mark.parametrize(("n", "correlation"), [(100, 1.0), (100, 0.9), (1000, 0.9)])
+def test_gross_errors_that_many_samples_do_not_hold_never_pass(n, correlation, fewer_draws):
+    """Eightfold errors on 2 of n rows: 13 % of the samples hold none, and nothing is to be seen in them."""
+    rng = np.random.default_rng(13)
+    margin, passed = np.sqrt(1 + 63 * 2 / n) - 1, 0
+    for i in range(60):
+        champion, own = rng.normal(size=(2, n))
+        challenger = correlation * champion + np.sqrt(1 - correlation**2) * own
+        broken = np.where(rng.random(n) < 2 / n, 8, 1) * challenger
+        result = paired_rmse_interval(broken, champion, 0.95, seed=i)
+        passed += isinstance(result, Interval) and result.upper < margin
+    assert passed == 0
+
+
 def test_groups_widen_the_bounds():
     """Ten copies of a row are worth one."""
     rng = np.random.default_rng(12)
@@ -77,14 +91,24 @@ def test_a_single_models_bounds_seldom_miss(fewer_draws):
 
 @pytest.mark.parametrize("n", [100, 5000])
 def test_swapping_the_models_mirrors_the_interval(n):
-    """The same seed gives exactly mirrored bounds, also where most rows are drawn together."""
+    """The same seed gives exactly mirrored bounds of equally large errors, also where most rows are drawn together."""
     challenger, champion = exponential(np.random.default_rng(6), n)
+    champion = champion * np.sqrt((challenger**2).mean() / (champion**2).mean())
     one = paired_rmse_interval(challenger, champion, 0.95, seed=1)
     two = paired_rmse_interval(champion, challenger, 0.95, seed=1)
     assert isinstance(one, Interval)
     assert isinstance(two, Interval)
     assert (one.lower, one.upper) == pytest.approx((-two.upper, -two.lower), abs=1e-9)
     assert one.lower < one.estimate < one.upper
+
+
+def test_a_challenger_does_not_hide_behind_its_own_errors():
+    """What the champion may do on unseen rows goes by its errors: a model seven times worse is known to be worse."""
+    rng = np.random.default_rng(8)
+    champion, challenger = rng.normal(0, 0.05, 400), rng.normal(0, 0.35, 400)
+    found = paired_rmse_interval(challenger, champion, 0.95, seed=1)
+    assert isinstance(found, Interval)
+    assert found.lower > 0.2
 
 
 def test_the_same_seed_gives_the_same_bounds():

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 from mlgate.statistics.calibration import BINS, CalibrationBins, calibration_bounds
-from mlgate.statistics.median import SortedValues
 from mlgate.statistics.precision_recall import PrecisionRecall
 
 rows = st.lists(st.tuples(st.booleans(), st.integers(-4, 4), st.integers(0, 3)), min_size=1, max_size=50)
@@ -41,17 +40,6 @@ def test_recall_at_precision_of_repeated_rows(drawn, least):
     if positive[repeated].any():
         precision, recall, _ = sk.precision_recall_curve(positive[repeated], score[repeated])
         assert found == pytest.approx([recall[precision >= least].max()])
-    else:
-        assert np.isnan(found).all()
-
-
-@given(rows)
-def test_median_of_repeated_values(drawn):
-    """Numpy's median, of an even number too."""
-    _, values, weight, repeated = columns(drawn)
-    found = SortedValues(values).median(weight[np.newaxis])
-    if repeated.size:
-        assert found == pytest.approx([np.median(values[repeated])])
     else:
         assert np.isnan(found).all()
 

@@ -241,6 +241,23 @@ def test_tensors_are_made_simple_too(names):
         assert simple["y"] == space.domains[1].default
 
 
+@pytest.mark.parametrize("blamed", [{7}, {0, 2047}, {30, 31, 900}])
+def test_of_a_large_tensor_only_the_elements_that_are_to_blame_stay(blamed):
+    """Each other element is the plain one, within the budget, although thousands were drawn."""
+    space = input_space(TensorSchema((Tensor("x", "int32", (-1, 2048)),)), rules={"x": InputRule(min=0, max=256)})
+    drawn = list(space.sample(1, seed=3, modes={"x": Mode.SPREAD}).rows[0]["x"])
+    for place in blamed:
+        drawn[place] = 255
+    claim = Claim(lambda rows: all(rows.rows[0]["x"][place] == 255 for place in blamed))
+    probe = probe_of(claim, Batch(columns=None, rows=({"x": drawn},)))
+    simplify(probe, space, seed_value=0)
+    plain = space.domain("x").element.default
+    found = probe.batch.rows[0]["x"]
+    assert {place for place, element in enumerate(found) if element != plain} == blamed
+    assert all(space.holds(rows) for rows in claim.asked)
+    assert probe.budget.left > 0
+
+
 def test_integer_column_labels_are_simplified_too():
     """Label 0 is a name and not the lack of one."""
     schema = ColumnSchema(

@@ -1,25 +1,25 @@
-"""The Ray engine's parts that need no Ray."""
+"""The Ray engine's parts that need no Ray: the worker, and what travels."""
 
 import importlib.util
+import pickle
 import subprocess
 import sys
 from contextlib import ExitStack, contextmanager
 
 import pytest
 
+from mlgate.artifacts.signature import Column, ColumnSchema, DataType
 from mlgate.errors import ConfigError, FailureKind, ServerError
 from mlgate.evaluation.engines.interface import find_engine
 from mlgate.evaluation.engines.ray import MOST_REQUESTS, partitions
 from mlgate.evaluation.engines.ray_worker import (
     MOST_RETRIES,
-    UNASKED,
     Addresses,
     Beginnings,
     OwnServer,
     Worker,
     answer_table,
     pack,
-    read_answers,
     request_table,
     unpack,
 )
@@ -109,44 +109,59 @@ def test_a_batch_arrives_as_it_was_sent(travels):
     assert repr(arrived) == repr(travels)
 
 
+def read(table):
+    """Return number, answers and reason of each request."""
+    return [
+        (row["number"], None if row["rows"] is None else pickle.loads(row["rows"]), row["given_up"])
+        for row in table.to_pylist()
+    ]
+
+
 def test_a_worker_hands_back_answers_in_order_and_says_which_it_has_not():
     """A server that is gone is the run's to look at."""
     servers = Servers("one", "two")
-    worker = Worker(servers, version(), once)
-    found = list(read_answers(worker(request_table(3, 10, [batch(1), batch(2), batch(3)])), Invocations()))
-    assert [number for number, _ in found] == [10, 11, 12]
-    assert [answer.problem for _, answer in found] == ["", UNASKED, ""]
-    assert found[2][1].rows() == [1, 3.0]
+    worker = Worker(servers, None, version(), once)
+    found = read(worker(request_table(3, 10, [pack(batch(number)) for number in (1, 2, 3)])))
+    assert found == [(10, [1, 1.0], ""), (11, None, ""), (12, [1, 3.0], "")]
     assert servers.made[1].asked == [batch(1), batch(2), batch(3)]
     assert servers.made[0].asked == []
 
 
-def test_an_answer_arrives_byte_for_byte():
-    """Also one that is no text."""
-    answers = [(7, Answer(status=500, content_type="text/x", body=b"\xff\x00", elapsed_s=0.1, problem="timeout"))]
-    ((number, found),) = read_answers(answer_table(answers), Invocations())
-    assert (number, found.status, found.content_type, found.body) == (7, 500, "text/x", b"\xff\x00")
-    assert (found.elapsed_s, found.problem) == (0.1, "timeout")
+def test_answers_against_the_output_signature_are_none():
+    """Nor are too few of them: which row is at fault is for the run's own server to say."""
+    outputs = ColumnSchema((Column("y", DataType.STRING, True),))
+    assert read(Worker(Servers("one"), outputs, version(), once)(request_table(0, 0, [pack(batch(1))]))) == [
+        (0, None, "")
+    ]
+    one_row = Batch(columns=("a",), rows=([1.0],))
+    assert read(Worker(Servers("one"), None, version(), once)(request_table(0, 0, [pack(one_row)]))) == [(0, None, "")]
+
+
+def test_answers_arrive_with_every_bit():
+    """Also what is no text, and none at all."""
+    rows = [5e-324, -0.0, {"p": 0.1 + 0.2, "label": "ü\ud800"}, [None, True]]
+    ((number, found, given_up),) = read(answer_table([(7, rows, "")]))
+    assert (number, repr(found), given_up) == (7, repr(rows), "")
+    assert read(answer_table([(7, None, "why")])) == [(7, None, "why")]
 
 
 def test_what_a_worker_started_ends_with_it():
     """Ray drops the object and calls nothing."""
     servers = Servers("one")
-    worker = Worker(servers, version(), once)
+    worker = Worker(servers, None, version(), once)
     del worker
     assert servers.closed
 
 
 def problems(worker: Worker) -> list[str]:
-    table = worker(request_table(7, 0, [batch(1), batch(3)]))
-    return [answer.problem for _, answer in read_answers(table, Invocations())]
+    return [given_up for *_, given_up in read(worker(request_table(7, 0, [pack(batch(1)), pack(batch(3))])))]
 
 
 def test_a_worker_of_another_version_answers_nothing():
     """Its rules may be others."""
     servers = Servers("one")
-    (said, again) = problems(Worker(servers, "0.0.9", once))
-    assert said == again == f"given up: a Ray worker has mlgate {version()}, and this run is of 0.0.9"
+    (said, again) = problems(Worker(servers, None, "0.0.9", once))
+    assert said == again == f"a Ray worker has mlgate {version()}, and this run is of 0.0.9"
     assert servers.made[0].asked == []
 
 
@@ -159,8 +174,8 @@ def test_a_worker_that_can_not_serve_the_model_says_why():
             raise ServerError("no engine here", kind=FailureKind.GONE, hint="start one")
             yield
 
-    said = problems(Worker(OwnServer(replica=Broken()), version(), once))
-    assert said == ["given up: a Ray worker can not serve the model: no engine here. Hint: start one"] * 2
+    said = problems(Worker(OwnServer(replica=Broken()), None, version(), once))
+    assert said == ["a Ray worker can not serve the model: no engine here. Hint: start one"] * 2
 
 
 def test_a_server_that_belongs_to_the_run_is_asked_and_never_restarted():
@@ -174,8 +189,13 @@ def test_a_server_that_belongs_to_the_run_is_asked_and_never_restarted():
 def test_a_partition_that_kills_its_workers_is_given_up():
     """What is counted outlives them; other partitions go on."""
     counts = Beginnings()
+
+    def begin(partition):
+        return counts.begin(0, partition)
+
     for _ in range(1 + MOST_RETRIES):
-        assert problems(Worker(Servers("one"), version(), counts.begin)) == ["", ""]
-    worker = Worker(Servers("one"), version(), counts.begin)
-    assert problems(worker) == ["given up: 4 Ray workers died over these rows"] * 2
-    assert worker(request_table(8, 1, [batch(1)])).column("problem").to_pylist() == [""]
+        assert problems(Worker(Servers("one"), None, version(), begin)) == ["", ""]
+    worker = Worker(Servers("one"), None, version(), begin)
+    assert problems(worker) == ["4 Ray workers died over these rows"] * 2
+    assert read(worker(request_table(8, 1, [pack(batch(1))]))) == [(1, [1, 1.0], "")]
+    assert counts.begin(1, 7) == 1, "another model begins anew"
