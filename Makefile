@@ -58,6 +58,9 @@ bench: setup ## Print the numbers of the README
 	.venv/bin/python benchmarks/kill_clean.py
 	.venv/bin/python benchmarks/paired_accuracy.py
 	.venv/bin/python benchmarks/error_rates.py
+	.venv/bin/python benchmarks/property_rows.py
+	.venv/bin/python benchmarks/generate_rows.py
+	.venv/bin/python benchmarks/suite_seconds.py
 
 format: venv
 	.venv/bin/ruff check --fix .

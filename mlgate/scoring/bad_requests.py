@@ -1,10 +1,10 @@
 """Requests that are wrong for a signature, by construction: one list a case of `schema.rejects`. Pure."""
 
 import json
+import struct
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any, Literal
 
 from mlgate.artifacts.signature import AnyType, Column, ColumnSchema, DataType, Signature, Tensor, TensorSchema
@@ -29,6 +29,7 @@ PLANTED = "mlgate-planted-7391"
 LARGE = 50 * 10**6  # bytes
 # A thousandfold: what a server unpacks that unpacks at all. Within the memory that a model has by default.
 BOMB = 256 * 2**20
+_BOMB_CRC = 0x2A0E7DBB  # of so many zeros
 _DEPTH = 100_000  # beyond the recursion limit of any parser that recurses
 # Of one case: a table of a thousand columns must not take minutes.
 MAX_REQUESTS = 200
@@ -305,12 +306,13 @@ def _deep_nesting(of: Case) -> Iterator[BadRequest]:
     yield BadRequest(what=f"{_DEPTH:,} lists in each other".replace(",", " "), body=body)
 
 
-@cache
 def _bomb() -> bytes:
-    # What it unpacks to is zeros and no JSON: a server that unpacks refuses it too.
-    packer = zlib.compressobj(9, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
-    chunk = bytes(2**20)
-    return b"".join([*(packer.compress(chunk) for _ in range(BOMB // len(chunk))), packer.flush()])
+    """Return `BOMB` zeros as gzip (RFC 1952): what they unpack to is no JSON, so a server that unpacks refuses them too."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    # After a full flush the packer starts afresh: packing a MiB once is packing all of them.
+    part = packer.compress(bytes(2**20)) + packer.flush(zlib.Z_FULL_FLUSH)
+    body = part * (BOMB // 2**20) + packer.flush()
+    return b"\x1f\x8b\x08" + bytes(5) + b"\x02\xff" + body + struct.pack("<II", _BOMB_CRC, BOMB)
 
 
 def _gzip_bomb(of: Case) -> Iterator[BadRequest]:

@@ -117,7 +117,7 @@ import mlgate
 
 @mlgate.relation("rules.younger", suite="rules", change=lambda rows: rows.assign(age=rows["age"] - 1))
 def test_younger(before, after):
-    return after.answers["score"] <= 1 - (after.inputs["age"] > 39) * 0.2
+    return after.answers["score"] <= 1 - (after.inputs["age"] > 39) * 2
 """
 
 
@@ -133,7 +133,7 @@ def test_a_users_relation_is_a_check_that_saves_and_replays(gated):
     assert run.ret == 1
     assert written["result"] == "still failing"
     assert "the relation does not hold" in written["reason"]
-    text = RELATION.replace("* 0.2", "* 0")
+    text = RELATION.replace("* 2", "* 0")
     (gated.pytester.path / "acceptance/test_rules.py").write_text(text)
     run, written = result(gated, path)
     assert (run.ret, written["result"]) == (0, "fixed")

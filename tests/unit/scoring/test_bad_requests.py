@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import zlib
 
 import pytest
 
@@ -20,7 +21,7 @@ from mlgate.artifacts.signature import (
     TensorSchema,
 )
 from mlgate.policy_schema import REJECT_CASES, STRICT_CASES
-from mlgate.scoring.bad_requests import BOMB, Case, bad_requests, no_such_request
+from mlgate.scoring.bad_requests import BOMB, Case, _bomb, bad_requests, no_such_request
 from mlgate.scoring.payloads import Batch
 from mlgate.scoring.protocols import Invocations
 from mlgate.scoring.v2 import V2
@@ -197,3 +198,15 @@ def test_what_is_no_matter_of_bytes_has_no_request(case):
     """A name that is none is an error and no empty list: nothing would be tried."""
     with pytest.raises(ValueError, match=case):
         bad_requests(case, table(DataType.DOUBLE))
+
+
+def test_the_gzip_bomb_unpacks_to_what_it_says():
+    """Whole, with the right checksum: a server that unpacks gets all of it."""
+    body = _bomb()
+    assert len(body) < 500_000
+    unpacker = zlib.decompressobj(16 + zlib.MAX_WBITS)
+    size, rest = 0, body
+    while rest:
+        size += len(unpacker.decompress(rest, 2**20))
+        rest = unpacker.unconsumed_tail
+    assert (size + len(unpacker.flush()), unpacker.eof, unpacker.unused_data) == (BOMB, True, b"")
