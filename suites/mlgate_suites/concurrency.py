@@ -131,6 +131,8 @@ def _compared(
     for place, answer in answers:
         text = problem_of(answer, outputs, rows=len(parts[place]))
         if text is not None:
+            if not lost(answer) and problem_of(alone[place][1], outputs, rows=len(parts[place])) is not None:
+                continue  # in no company either: `properties.total`'s to find
             return Problem(
                 text=f"beside {CONNECTIONS - 1} other requests: {text}",
                 answers=(alone[place][1], answer),

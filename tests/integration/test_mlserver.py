@@ -210,7 +210,7 @@ def test_a_prediction_that_is_not_a_number_fails_the_properties(desk, save):
     assert done.returncode == 1, done.stdout + done.stderr
     outcomes = {check["id"]: check["outcome"] for check in evidence["suites"]["properties"]["checks"]}
     assert outcomes.pop("properties.total") == "failed"
-    assert set(outcomes.values()) == {"passed"}
+    assert [check for check, outcome in outcomes.items() if outcome != "passed"] == []
     found = next(check for check in evidence["suites"]["properties"]["checks"] if check["id"] == "properties.total")
     assert "null, declared double" in found["reason"]
     assert json.loads(found["details"]["example"])["age"] > 90

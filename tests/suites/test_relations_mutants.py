@@ -557,3 +557,16 @@ def test_a_saved_pair_is_tried_again_on_another_version(put, key, predict):
     for version, outcome in ((predict, "failed"), (healthy, "passed")):
         again = put(version, known={file.name: failure}, only_known=True)
         assert again.outcomes("properties", key) == {key: outcome}
+
+
+def test_an_answer_that_is_wrong_alone_as_well_is_totals_to_find(put):
+    """A value of another type than declared comes with company and without."""
+
+    def predict(frame, params=None):
+        found = healthy(frame).astype(object)
+        found.iloc[np.flatnonzero(level(frame) > 0), 0] = "high"
+        return found
+
+    found = put(predict).findings("properties", "properties.total", "properties.concurrent")
+    assert str(found["properties.total"].outcome) == "failed"
+    assert str(found["properties.concurrent"].outcome) == "passed", found["properties.concurrent"].reason
