@@ -57,4 +57,6 @@ def _print(file: str, document: dict[str, Any], output: Output) -> None:
         return
     mark = "**" if output is Output.MARKDOWN else ""
     line = f"{file}: {mark}{coloured(document['result'])}{mark} on {document['uri']} ({document['check']})"
-    result(line if document["result"] == "fixed" else f"{line}: {document['reason']}")
+    # The finding names the file too, as it must where a run tries many.
+    reason = document["reason"].removeprefix(f"{file}: {document['result']}: ")
+    result(line if document["result"] == "fixed" else f"{line}: {reason}")

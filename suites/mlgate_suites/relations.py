@@ -111,7 +111,7 @@ def test_monotonic(
             return None
         moved = f"'{column}' from {_short(_value(lower, label))} to {_short(_value(higher, label))}"
         turned = "lowers" if rising else "raises"
-        return f"{moved} {turned} {number.name} from {answers[0]:.10g} to {answers[1]:.10g}"
+        return f"{moved} {turned} output {number.name} from {answers[0]:.10g} to {answers[1]:.10g}"
 
     claim = PairClaim(client=mlgate_client, pairs=pairs, broken=turns)
     searched = mlgate_search.run(claim, pairs.space)

@@ -227,7 +227,7 @@ def test_a_dip_in_a_monotonic_column_fails_it_and_only_it(put):
     found = findings["properties.monotonic[column=tenure]"]
     ends = sorted([pair(found)["tenure"], pair(found)["tenure (changed)"]])
     assert ends[0] <= 30 < ends[1]
-    assert f"'tenure' from {ends[0]} to {ends[1]} raises score" in found.reason
+    assert f"'tenure' from {ends[0]} to {ends[1]} raises output score" in found.reason
     assert set(found.details["changed"]) <= {"tenure", "tenure (changed)"}
 
 

@@ -128,3 +128,10 @@ def test_json_is_for_machines(saved, ran, capsys):
     ran(1, result("still failing", curl="curl -s"))
     assert app.run(["replay", str(saved), "--output", "json"]) == 1
     assert json.loads(capsys.readouterr().out) == {"file": str(saved), **result("still failing", curl="curl -s")}
+
+
+def test_the_file_is_named_once(saved, ran, capsys):
+    """The finding names it as well."""
+    ran(1, result("still failing", reason=f"{saved}: still failing: raises: KeyError"))
+    app.run(["replay", str(saved)])
+    assert capsys.readouterr().out.count("still failing") == 1
