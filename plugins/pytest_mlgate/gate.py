@@ -7,6 +7,7 @@ from fnmatch import fnmatch
 from functools import cached_property
 from importlib.metadata import entry_points
 from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from mlgate.errors import ConfigError, MlgateError
 from mlgate.evidence import Outcome
 from mlgate.verdict import VerdictOutcome
 from pytest_mlgate import fixtures, options, summary
-from pytest_mlgate.keys import CHECK, EXIT_STATUS, EXPECTED, RECORDER, SESSION
+from pytest_mlgate.keys import CHECK, EXIT_STATUS, EXPECTED, RECORDER, SESSION, in_order
 from pytest_mlgate.recorder import Recorder
 from pytest_mlgate.request import Request
 from pytest_mlgate.session import GateSession
@@ -217,6 +218,7 @@ class Gate:
         items[:] = [item for item in items if item not in unwanted]
         if self.session.replays:
             items[:] = [item for item in items if CHECK in item.stash]
+        items[:] = in_order(items, chain.from_iterable(self.session.expected.values()))
         if not self._uncollected:
             self._refuse_strangers(items)
 

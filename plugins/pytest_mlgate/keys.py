@@ -1,5 +1,6 @@
-"""Stash keys, and the exceptions that a check ends with."""
+"""Stash keys, the order of checks, and the exceptions that one ends with."""
 
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 import pytest
@@ -37,3 +38,11 @@ def check_failed(finding: "Finding") -> NoReturn:
     __tracebackhide__ = True
     kind = CheckFailed if finding.outcome == "failed" else CheckErrored
     raise kind(finding.reason)
+
+
+def in_order(items: Sequence[pytest.Item], keys: Iterable[str]) -> list[pytest.Item]:
+    """Put the checks of *keys* in their order: the logged example comes before requests that are meant to hurt."""
+    place = {key: index for index, key in enumerate(keys)}
+    ours = [item for item in items if item.stash.get(CHECK, None) in place]
+    rest = iter(sorted(ours, key=lambda item: place[item.stash[CHECK]]))
+    return [next(rest) if item in ours else item for item in items]

@@ -128,3 +128,12 @@ def test_each_check_has_a_readable_place(gated):
     result.stdout.fnmatch_lines(
         ["mlgate_suites/environment.py::test_load PASSED *", "mlgate_suites/schema.py::test_rejects[[]word[]] PASSED *"]
     )
+
+
+def test_checks_run_in_the_policys_order(gated):
+    """The logged example comes before requests that are meant to hurt."""
+    result = gated.run("-v")
+    ran = [line for line in result.outlines if "PASSED" in line]
+    names = ("test_signature", "test_example", "test_output", "test_rejects", "test_alive")
+    places = [next(index for index, line in enumerate(ran) if f"::{name}" in line) for name in names]
+    assert places == sorted(places)
