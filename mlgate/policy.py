@@ -11,12 +11,11 @@ from pydantic import ConfigDict, Field, model_validator
 from mlgate.check_id import format_check_id
 from mlgate.evidence import canonical_digest
 from mlgate.policy_accuracy import Accuracy
+from mlgate.policy_load import Load
 from mlgate.policy_properties import InputRule, Properties
 from mlgate.policy_schema import REJECT_CASES, SchemaSection
-from mlgate.policy_section import Duration, Rate, Section, Share, Size
-from mlgate.quantities import format_duration, format_share
+from mlgate.policy_section import Duration, Section, Size
 from mlgate.regressions import regression_files
-from mlgate.statistics.proportions import requests_needed
 
 SUITES = ("schema", "properties", "accuracy", "cold_start", "load")
 ENVIRONMENT_CHECKS = ("environment.install", "environment.load", "environment.pins")
@@ -62,34 +61,6 @@ class ColdStart(Section):
             raise ValueError(
                 f"repeats {self.repeats} can not decide: the slowest of n bounds the median at 95 % from n = {MIN_REPEATS}"
             )
-        return self
-
-
-class Load(Section):
-    """The load suite."""
-
-    rate: Rate = 20.0
-    duration: Duration = Field(default=30.0, ge=1)
-    p95: Duration | None = Field(default=0.25, gt=0)
-    p99: Duration | None = Field(default=None, gt=0)
-    error_rate: Share = Field(default=0.01, gt=0, lt=1)
-    confidence: Share = Field(default=0.95, gt=0.5, lt=1)
-
-    @property
-    def requests(self) -> int:
-        """Number of requests the schedule sends."""
-        return round(self.rate * self.duration)
-
-    @model_validator(mode="after")
-    def _decidable(self) -> Self:
-        shares = {"p95": 0.05 if self.p95 else None, "p99": 0.01 if self.p99 else None, "error_rate": self.error_rate}
-        for key, share in shares.items():
-            needed = requests_needed(share, self.confidence) if share else 0
-            if needed > self.requests:
-                raise ValueError(
-                    f"{key} can not be decided: {format_share(share or 0)} at {format_share(self.confidence)} needs "
-                    f"{needed} clean requests, {self.rate:g}/s for {format_duration(self.duration)} sends {self.requests}"
-                )
         return self
 
 
@@ -178,6 +149,11 @@ class Policy:
         return None if name is None else self.folder / name
 
     @property
+    def load_files(self) -> tuple[Path, ...]:
+        """Files that decide what the load suite sends, a recorded trace or the user's own locustfile, resolved."""
+        return tuple(self.folder / name for name in self.values.load.files)
+
+    @property
     def _metric_files(self) -> tuple[Path, ...]:
         """The user's own metrics: of each the whole package at the top, since a function calls others beside it."""
         modules = (name.partition(":")[0] for name in self.values.accuracy.own_metrics)
@@ -192,11 +168,13 @@ class Policy:
 
     @cached_property
     def digest(self) -> str:
-        """Digest of the effective values that decide what a run does, and of the bytes of own checks and metrics."""
+        """Digest of the effective values that decide what a run does, and of the bytes of the files that they name."""
         effective = self.effective()
         digested: dict[str, Any] = {section: effective[section] for section in DIGESTED}
         digested["own_check_files"] = _digest_files(self.own_checks)
         digested["metric_files"] = _digest_files(self._metric_files)
+        if self.load_files:
+            digested["load_files"] = _digest_files(self.load_files)
         if self.regressions is not None:  # not where there are none: evidence of before stays what it was
             digested["regression_files"] = [
                 [str(path.relative_to(self.regressions)), canonical_digest(path.read_bytes().hex())]
@@ -218,7 +196,7 @@ class Policy:
             "properties": self.values.properties.checks(),
             "accuracy": self._accuracy_checks(champion=champion),
             "cold_start": self._cold_start_checks(champion=champion),
-            "load": self._load_checks(),
+            "load": self.values.load.checks(champion=champion),
         }
         required = {suite: built_in.get(suite, ()) for suite in self.requires if suite != "environment"}
         return {"environment": ENVIRONMENT_CHECKS} | required
@@ -245,11 +223,6 @@ class Policy:
         memory = ("cold_start.peak_memory",) if section.peak_memory is not None else ()
         regression = ("cold_start.regression",) if champion and section.max_ratio_to_champion is not None else ()
         return ("cold_start.ready", "cold_start.first_prediction", *memory, *regression)
-
-    def _load_checks(self) -> tuple[str, ...]:
-        load = self.values.load
-        percentiles = [name for name, limit in (("p95", load.p95), ("p99", load.p99)) if limit is not None]
-        return (*(f"load.{name}_latency" for name in percentiles), "load.error_rate", "load.rate")
 
 
 def _digest_files(paths: tuple[Path, ...]) -> list[list[str]]:

@@ -4,7 +4,8 @@ import difflib
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, get_args
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
@@ -12,6 +13,7 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import YAMLError
 
 from mlgate.errors import PolicyError
+from mlgate.load.schedule import schedule_of
 from mlgate.policy import Policy, PolicyValues
 
 FILE_NAME = "mlgate.yaml"
@@ -19,14 +21,7 @@ MAX_POLICY_BYTES = 1_000_000
 # Without a cap, a policy of a few hundred bytes of YAML aliases would eat the memory of the host.
 MAX_VALUES = 50_000
 # Keys of the design whose check is not built yet. Accepting one silently would look like a check that passed.
-NOT_BUILT = (
-    "load.max_ratio_to_champion",
-    "load.profile",
-    "load.workers",
-    "load.find_capacity",
-    "rollout",
-    "promotion",
-)
+NOT_BUILT = ("rollout", "promotion")
 NOT_BUILT_VALUES: dict[tuple[str, str], str] = {}
 
 _SCHEMA_HINT = "mlgate policy schema describes every key"
@@ -90,7 +85,10 @@ def parse_policy(text: str, *, path: Path | None = None) -> Policy:
         values = PolicyValues.model_validate(plain)
     except ValidationError as error:
         raise _teach(error, plain, lines, name) from error
-    return Policy(values=values, text=text, path=path, origins=lines)
+    policy = Policy(values=values, text=text, path=path, origins=lines)
+    if path is not None:
+        _refuse_load_files(policy, name)
+    return policy
 
 
 def json_schema() -> dict[str, Any]:
@@ -181,6 +179,22 @@ def _refuse_not_built(document: CommentedMap, lines: Mapping[str, int], name: st
         raise PolicyError(f"{name}:{line}: evidence.signers is not built yet", hint="leave it empty: unsigned admits")
 
 
+def _refuse_load_files(policy: Policy, name: str) -> None:
+    """Read what the section `load` names, so that a run does not begin and end with a file that is not there."""
+    load = policy.values.load
+    own = load.locustfile
+    if own is not None and not (policy.folder / own.file).is_file():
+        where = f"{name}:{policy.origins.get('load.locustfile.file', 1)}"
+        message = f"{where}: load.locustfile.file: {own.file} is no file"
+        raise PolicyError(message, hint="paths are relative to the policy file")
+    if load.trace is not None:
+        try:
+            schedule_of(load, 0, policy.folder)
+        except PolicyError as error:
+            where = f"{name}:{policy.origins.get('load.profile.trace', 1)}"
+            raise PolicyError(f"{where}: {error.message}", hint=error.hint) from error
+
+
 def _teach(error: ValidationError, document: Any, lines: Mapping[str, int], name: str) -> PolicyError:
     """Turn the first of pydantic's errors into one line with file, line, key, what is wrong and what would be right."""
     first = error.errors()[0]
@@ -211,13 +225,14 @@ def _teach(error: ValidationError, document: Any, lines: Mapping[str, int], name
 def _place(error: Any, document: Any) -> list[str]:
     """Return where an error is in the file; pydantic adds which branch of a union it tried."""
     loc: list[str] = []
-    for part in error["loc"]:
+    last = len(error["loc"]) - 1
+    for index, part in enumerate(error["loc"]):
         if isinstance(document, list) and isinstance(part, int) and part < len(document):
             document = document[part]
-        elif isinstance(document, dict) and (part in document or part == error["loc"][-1]):
+        elif isinstance(document, dict) and (part in document or (error["type"] == "missing" and index == last)):
             document = document.get(part)
         else:
-            break
+            continue
         loc.append(str(part))
     return loc
 
@@ -227,7 +242,16 @@ def _known_keys(loc: list[str]) -> list[str]:
     for part in loc:
         if isinstance(model, type) and issubclass(model, BaseModel):
             by_alias = {info.alias or key: info.annotation for key, info in model.model_fields.items()}
-            model = by_alias.get(part)
+            model = _section_of(by_alias.get(part))
         else:  # names to sections (properties.inputs, accuracy.metrics), or a list of sections (accuracy.gaps)
             model = next(inner for inner in reversed(get_args(model)) if inner is not ...)
     return [info.alias or key for key, info in model.model_fields.items()]
+
+
+def _section_of(annotation: Any) -> Any:
+    """Return the section among the branches of a union; anything else as it is."""
+    if get_origin(annotation) not in {Union, UnionType, Annotated}:
+        return annotation
+    branches = [_section_of(inner) for inner in get_args(annotation)]
+    sections = [branch for branch in branches if isinstance(branch, type) and issubclass(branch, BaseModel)]
+    return next(iter(sections), branches[0])

@@ -4,8 +4,10 @@ The real server code without container and environment: what MLflow answers to a
 """
 
 import asyncio
+import os
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,7 +17,7 @@ from mlflow.pyfunc import PyFuncModel, scoring_server
 
 from mlgate.errors import ServerError
 from mlgate.evidence import ImageFacts, SandboxFacts
-from mlgate.sandbox.interface import BootTimes, EnvironmentImage, MemoryUse, ServerFailure
+from mlgate.sandbox.interface import BootTimes, EnvironmentImage, MemoryUse, ServerFailure, Usage
 from mlgate.scoring.protocols import Invocations
 from mlgate.serving.app import wrap
 
@@ -138,6 +140,19 @@ class InProcessServer:
         status = _status()
         kinds = {"anon": status["RssAnon"], "file": status["RssFile"]}
         return MemoryUse(peak=max(0, status["VmHWM"] - self._held), now=kinds, counted="growth of the test's process")
+
+    def usage(self) -> Usage | None:
+        """What this process uses: the test's own work is in it."""
+        if not self.counts_memory:
+            return None
+        memory = _status()["RssAnon"]
+        return Usage(memory=memory, cpu_s=time.process_time(), throttled_s=0.0, processes=threading.active_count())
+
+    def pin(self, cores: Collection[int] | None) -> bool:
+        return False
+
+    def processes(self) -> Mapping[int, str]:
+        return {os.getpid(): "in-process"}
 
     def forget_model_pages(self) -> bool:
         return False

@@ -7,7 +7,21 @@ from collections.abc import Sequence
 
 import typer
 
-from mlgate.cli import accuracy, demo, doctor, gate, image, init, policy, promote, replay, report, status, test
+from mlgate.cli import (
+    accuracy,
+    demo,
+    doctor,
+    gate,
+    image,
+    init,
+    load_worker,
+    policy,
+    promote,
+    replay,
+    report,
+    status,
+    test,
+)
 from mlgate.errors import MlgateError
 
 INTERRUPTED = 130
@@ -28,7 +42,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (test, gate, promote, status, report, replay, init, doctor, demo):
+for module in (test, gate, promote, status, report, replay, init, doctor, demo, load_worker):
     app.command(module.NAME, help=module.HELP)(module.command)
 app.add_typer(policy.app, name="policy")
 app.add_typer(image.app, name="image")

@@ -1,21 +1,62 @@
-"""Raw samples of a load run, one row per intended request, and the health of what generated them. Pure but for `.npz`."""
+"""Raw samples of a load run, one row per intended request. Pure but for the map of a file that a generator fills."""
 
-import os
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from enum import IntEnum
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-# Codes of the column `error`; empty is a good answer.
-STATUS = "status"  # answered, but not with 200
-NOT_FINITE = "not_finite"  # 200, and the body holds a NaN or Infinity token
-TIMEOUT = "timeout"  # no whole answer within the request's deadline
-CONNECTION = "connection"  # refused, reset, or closed before the answer was whole
-DROPPED = "dropped"  # never sent: the generator's fault
 
-ERROR_DTYPE = np.dtype("U16")
+class ErrorKind(IntEnum):
+    """What was wrong with an answer, as the column `error` holds it."""
+
+    NONE = 0
+    CLIENT_ERROR = 1  # 4xx
+    SERVER_ERROR = 2  # 5xx
+    STATUS = 3  # any other status but 200
+    INVALID = 4  # 200, and the body is not a valid answer: no JSON, no predictions, an error inside, too few rows
+    NOT_FINITE = 5  # 200, and the body holds a NaN or Infinity token
+    WRONG = 6  # 200, and not what the same server answered without load
+    TIMEOUT = 7  # no whole answer within the request's deadline
+    CONNECTION = 8  # refused, reset, or closed before the answer was whole
+    DROPPED = 9  # never sent: the generator's fault
+
+    @property
+    def label(self) -> str:
+        """The kind as evidence and people read it."""
+        return _LABELS[self]
+
+
+_LABELS = {
+    ErrorKind.NONE: "",
+    ErrorKind.CLIENT_ERROR: "4xx",
+    ErrorKind.SERVER_ERROR: "5xx",
+    ErrorKind.STATUS: "status",
+    ErrorKind.INVALID: "invalid_body",
+    ErrorKind.NOT_FINITE: "not_finite",
+    ErrorKind.WRONG: "wrong_answer",
+    ErrorKind.TIMEOUT: "timeout",
+    ErrorKind.CONNECTION: "connection",
+    ErrorKind.DROPPED: "dropped",
+}
+
+# One row of the file that generator and run share, packed: 46 bytes.
+ROW = np.dtype(
+    [
+        ("intended_s", "<f8"),
+        ("sent_s", "<f8"),
+        ("done_s", "<f8"),
+        ("size", "<i8"),
+        ("status", "<i4"),
+        ("body", "<i4"),
+        ("answer", "<i4"),
+        ("target", "u1"),
+        ("error", "u1"),
+    ]
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -26,17 +67,23 @@ class Samples:
         intended_s: When the request should have left.
         sent_s: When it left; NaN where it never did.
         done_s: When the answer was read, or the wait for it given up; NaN where it was never sent.
-        status: HTTP status; 0 for no answer.
         size: Bytes of the answer's body.
-        error: Empty for a good answer, else one of this module's codes.
+        status: HTTP status; 0 for no answer.
+        body: Which of its target's bodies was sent.
+        answer: Which of the run's kept answers came back; -1 where it was not kept.
+        target: Which of the plan's targets was asked.
+        error: An `ErrorKind`; 0 for a good answer.
     """
 
     intended_s: NDArray[np.float64]
     sent_s: NDArray[np.float64]
     done_s: NDArray[np.float64]
-    status: NDArray[np.int32]
     size: NDArray[np.int64]
-    error: NDArray[np.str_]
+    status: NDArray[np.int32]
+    body: NDArray[np.int32]
+    answer: NDArray[np.int32]
+    target: NDArray[np.uint8]
+    error: NDArray[np.uint8]
 
     def __post_init__(self) -> None:
         shapes = {getattr(self, column.name).shape for column in fields(self)}
@@ -47,22 +94,69 @@ class Samples:
         return len(self.intended_s)
 
     @classmethod
-    def unsent(cls, intended_s: NDArray[np.float64]) -> Self:
+    def unsent(
+        cls,
+        intended_s: NDArray[np.float64],
+        *,
+        body: NDArray[np.int32] | None = None,
+        target: NDArray[np.uint8] | None = None,
+    ) -> Self:
         """Return rows for *intended_s* (seconds) of which none is sent yet; a generator fills them in."""
-        count = len(intended_s)
-        return cls(
-            intended_s=np.asarray(intended_s, np.float64),
-            sent_s=np.full(count, np.nan),
-            done_s=np.full(count, np.nan),
-            status=np.zeros(count, np.int32),
-            size=np.zeros(count, np.int64),
-            error=np.full(count, DROPPED, ERROR_DTYPE),
-        )
+        return cls.of_rows(unsent_rows(np.asarray(intended_s, np.float64), body, target))
+
+    @classmethod
+    def of_rows(cls, rows: NDArray[np.void]) -> Self:
+        """Return the columns of *rows*, of dtype `ROW`: views, so that whoever fills the rows fills these."""
+        return cls(**{column.name: rows[column.name] for column in fields(cls)})
+
+    @classmethod
+    def create(
+        cls,
+        path: Path,
+        intended_s: NDArray[np.float64],
+        *,
+        body: NDArray[np.int32] | None = None,
+        target: NDArray[np.uint8] | None = None,
+    ) -> Self:
+        """Write unsent rows to *path* and return them mapped: another process may fill them while this one looks."""
+        rows = unsent_rows(np.asarray(intended_s, np.float64), body, target)
+        rows.tofile(path)
+        return cls.mapped(path, writable=True)
+
+    @classmethod
+    def mapped(cls, path: Path, *, writable: bool = False) -> Self:
+        """Return the rows of *path*, mapped: what another process writes there is seen here at once.
+
+        Raises:
+            OSError: No such file.
+            ValueError: Not a whole number of rows.
+        """
+        if path.stat().st_size == 0:
+            return cls.of_rows(np.empty(0, ROW))
+        # As a plain array, whose items are set and read at half the cost of a memmap's.
+        return cls.of_rows(np.asarray(np.memmap(path, dtype=ROW, mode="r+" if writable else "r")))
+
+    def take(self, mask: NDArray[Any] | slice) -> Self:
+        """Return the rows where *mask* is set, or at its places; a copy, but for a slice: that is a view."""
+        return type(self)(**{column.name: getattr(self, column.name)[mask] for column in fields(self)})
+
+    def copy(self) -> Self:
+        """Return a copy that no other process writes to."""
+        return type(self)(**{column.name: np.array(getattr(self, column.name)) for column in fields(self)})
 
     @property
     def sent(self) -> NDArray[np.bool_]:
         """Where the request left at all."""
         return ~np.isnan(self.sent_s)
+
+    @property
+    def waiting(self) -> NDArray[np.bool_]:
+        """Where the request left and its answer is not in yet; nowhere, once the run is over.
+
+        Whoever fills a row writes `error` last: until then it is `DROPPED`, whatever else the row holds already.
+        """
+        waiting: NDArray[np.bool_] = self.sent & (self.error == ErrorKind.DROPPED)
+        return waiting
 
     @property
     def answered(self) -> NDArray[np.bool_]:
@@ -72,8 +166,8 @@ class Samples:
     @property
     def failed(self) -> NDArray[np.bool_]:
         """Where no good answer came: an error, a timeout, or a request that never left."""
-        is_failed: NDArray[np.bool_] = self.error != ""  # numpy types the comparison of text as Any
-        return is_failed
+        failed: NDArray[np.bool_] = self.error != ErrorKind.NONE  # numpy types a comparison with an enum as Any
+        return failed
 
     @property
     def response_ms(self) -> NDArray[np.float64]:
@@ -90,32 +184,11 @@ class Samples:
         """Milliseconds that the request left late; NaN where it never left."""
         return (self.sent_s - self.intended_s) * 1000
 
-    def write(self, path: Path) -> None:
-        """Write the columns to *path* (`.npz`), whole or not at all."""
-        partial = path.with_name(f"{path.name}.partial")
-        # A file object, because numpy appends ".npz" to a bare name that lacks it.
-        with partial.open("wb") as file:
-            np.savez(file, **{column.name: getattr(self, column.name) for column in fields(self)})
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-
-    @classmethod
-    def read(cls, path: Path) -> Self:
-        """Read what `write` wrote.
-
-        Raises:
-            OSError: No such file.
-            ValueError: Not such a file: a column is missing, of another length, or holds objects.
-        """
-        try:
-            # allow_pickle stays off: the file lies in an output directory, and a pickle is a program.
-            with np.load(path, allow_pickle=False) as columns:
-                return cls(**{column.name: columns[column.name] for column in fields(cls)})
-        except OSError:
-            raise
-        except Exception as error:  # numpy and zipfile raise five kinds for a damaged file
-            raise ValueError(f"{path.name} holds no load samples ({error})") from error
+    @property
+    def error_counts(self) -> Mapping[str, int]:
+        """Kind of error, by its label, to the requests that met it; good answers are not among them."""
+        codes, counts = np.unique(self.error[self.failed], return_counts=True)
+        return {ErrorKind(code).label: count for code, count in zip(codes.tolist(), counts.tolist(), strict=True)}
 
     def summary(self) -> dict[str, Any]:
         """Return p50, p90, p95, p99 and max of response and service time in ms over the answered requests, as JSON."""
@@ -133,6 +206,22 @@ class Samples:
         return {"edges_ms": [float(f"{edge:.4g}") for edge in edges], "counts": counts.tolist()}
 
 
+def unsent_rows(
+    intended_s: NDArray[np.float64], body: NDArray[np.int32] | None, target: NDArray[np.uint8] | None
+) -> NDArray[np.void]:
+    """Return rows of dtype `ROW` for *intended_s* of which none is sent; `Samples.of_rows` are their columns."""
+    rows = np.zeros(len(intended_s), ROW)
+    rows["intended_s"] = intended_s
+    rows["sent_s"] = rows["done_s"] = np.nan
+    rows["answer"] = -1
+    rows["error"] = ErrorKind.DROPPED
+    if body is not None:
+        rows["body"] = body
+    if target is not None:
+        rows["target"] = target
+    return rows
+
+
 def _quantiles(values: NDArray[np.float64]) -> dict[str, float]:
     # An observed value, as the judged percentile is; interpolation invents one.
     p50, p90, p95, p99 = np.quantile(values, [0.5, 0.9, 0.95, 0.99], method="inverted_cdf")
@@ -145,11 +234,11 @@ class Health:
     """Whether the generator did what it was asked to.
 
     Attributes:
-        offered_rate: Requests per second that the schedule asks for.
+        offered_rate: Requests per second that the schedule asks for, over its length.
         achieved_rate: Requests per second that left.
         send_lag_p99_ms: 99th percentile of how late they left, in ms; infinite where none left.
         dropped: Requests that never left.
-        cpu_share: CPU time of the generator over wall time: 1 is one core, busy.
+        cpu_share: CPU time of the generator (all its processes) over wall time: 1 is one core, busy.
     """
 
     offered_rate: float

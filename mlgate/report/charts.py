@@ -184,7 +184,7 @@ def histogram(latency: Latency) -> Histogram | None:
     ]
     ticks = [
         Mark(x=_across(math.log10(value), low, high), y=base + 18, label=format_duration(value / 1000), anchor="middle")
-        for value in _log_ticks(low, high)
+        for value in log_ticks(low, high)
     ]
     total = f"{sum(latency.counts):,}".replace(",", " ")
     said = "; ".join(line.label for line, _ in lines)
@@ -213,7 +213,9 @@ def dots(rows: Sequence[Repeats]) -> Dots | None:
         places = tuple(_across(time, 0, high) for time in row.times_s)
         laid.append(DotRow(label=row.label, outcome=row.outcome, y=y, dots=places, limit=limit))
     base = 34 + len(laid) * DOT_ROW
-    ticks = [Mark(x=_across(value, 0, high), y=base, label=f"{value:g} s", anchor="middle") for value in _ticks(high)]
+    ticks = [
+        Mark(x=_across(value, 0, high), y=base, label=f"{value:g} s", anchor="middle") for value in linear_ticks(high)
+    ]
     return Dots(
         title=f"Each repeat of {len(laid)} cold start check(s) against its limit",
         height=base + 8,
@@ -244,18 +246,20 @@ def _mark(label: str, x: float, y: float, kind: str) -> Mark:
     return Mark(x=x, y=y, label=label, anchor="start" if x < 55 else "end", kind=kind)
 
 
-def _ticks(high: float) -> list[float]:
-    """Return round numbers from zero to *high*: steps of 1, 2 or 5 times a power of ten."""
-    power = 10 ** math.floor(math.log10(high / MAX_TICKS)) if high > MIN_HIGH else 1.0
-    step = next(power * factor for factor in (1, 2, 5, 10) if high / (power * factor) <= MAX_TICKS)
-    return [float(f"{step * index:.6g}") for index in range(int(high / step) + 1)]
+def linear_ticks(high: float, low: float = 0.0, most: int = MAX_TICKS) -> list[float]:
+    """Return round numbers from *low* to *high*: steps of 1, 2 or 5 times a power of ten, about *most* of them."""
+    span = high - low
+    power = 10 ** math.floor(math.log10(span / most)) if span > MIN_HIGH else 1.0
+    step = next(power * factor for factor in (1, 2, 5, 10) if span / (power * factor) <= most)
+    return [float(f"{step * index:.6g}") for index in range(math.ceil(low / step), int(high / step) + 1)]
 
 
-def _log_ticks(low: float, high: float) -> list[float]:
+def log_ticks(low: float, high: float, most: int = MAX_TICKS) -> list[float]:
+    """Return round numbers whose logarithms lie from *low* to *high*, at most *most* of them."""
     decades = range(math.floor(low), math.ceil(high) + 1)
     for factors in ((1, 2, 5), (1, 3), (1,)):
         found = [factor * 10.0**decade for decade in decades for factor in factors]
         inside = [value for value in found if low <= math.log10(value) <= high]
-        if len(inside) <= MAX_TICKS:
+        if len(inside) <= most:
             break
-    return inside[:: -(-len(inside) // MAX_TICKS) or 1]
+    return inside[:: -(-len(inside) // most) or 1]

@@ -7,11 +7,11 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from mlgate.evidence import Evidence
-from mlgate.report import accuracy, accuracy_charts, charts, cold_start, words
+from mlgate.report import accuracy, accuracy_charts, charts, cold_start, load, load_charts, words
 from mlgate.report.accuracy_words import conclusions
 from mlgate.report.facts import fact_groups
-from mlgate.report.measurements import arranged, comparisons, latency, repeats
-from mlgate.report.text import one_line
+from mlgate.report.measurements import Latency, arranged, comparisons, latency, repeats
+from mlgate.report.text import number, one_line
 from mlgate.report.view import (
     Caps,
     champion_text,
@@ -79,7 +79,6 @@ def _unbroken(text: str) -> str:
 def _context(evidence: Evidence, digest: str, caps: Caps) -> dict[str, Any]:
     compared, folded = arranged(comparisons(evidence))
     shown = compared[: min(caps.listing, charts.MAX_ROWS)]
-    load = latency(evidence)
     started = cold_start.sides(evidence)
     groups = check_groups(evidence, caps)
     reasons = [one_line(reason, caps.text) for reason in evidence.verdict.reasons]
@@ -106,8 +105,7 @@ def _context(evidence: Evidence, digest: str, caps: Caps) -> dict[str, Any]:
         "folded": len(folded),
         "folded_forest": charts.forest(folded, beside=shown, most=MAX_FOLDED),
         "accuracy": _accuracy(evidence, caps),
-        "histogram": charts.histogram(load) if load else None,
-        "percentiles": _percentile_table(load.percentiles) if load else None,
+        "load": _load(evidence),
         "dots": charts.dots(repeats(evidence)),
         "repeats": [(row.label, [quantity(time, "s") for time in row.times_s]) for row in repeats(evidence)][:40],
         "bars": cold_start.bars(started),
@@ -134,11 +132,39 @@ def _accuracy(evidence: Evidence, caps: Caps) -> dict[str, Any] | None:
     return found if any(found.values()) else None
 
 
+def _load(evidence: Evidence) -> dict[str, Any] | None:
+    spread, series, curve = latency(evidence), load.over_time(evidence), load.curve(evidence)
+    limits, beside = load.limits(evidence), load.beside(evidence)
+    cpus = number(evidence.sandbox.cpus) if evidence.sandbox else None
+    found = {
+        "told": load.sentences(evidence),
+        "histogram": charts.histogram(spread) if spread else None,
+        "percentiles": _percentiles(curve, spread),
+        "latency": load_charts.latency(series, limits) if series else None,
+        "rate": load_charts.rate(series) if series else None,
+        "memory": load_charts.memory(series, load.memory_limit(evidence)) if series else None,
+        "cpu": load_charts.cpu(series, cpus) if series else None,
+        "curve": load_charts.percentiles(curve, limits) if curve else None,
+        "beside": beside,
+        "versions": load_charts.versions(beside) if beside else None,
+        "steps": load.steps(evidence),
+        "generator": load.generator(evidence),
+    }
+    return {**found, "attached": series is not None} if any(found.values()) else None
+
+
 def _notices(evidence: Evidence) -> list[str]:
     found = [] if evidence.complete else [words.PARTIAL]
     if words.not_isolated(evidence):
         found.append(words.NOT_ISOLATED)
     return found
+
+
+def _percentiles(curve: load.Curve | None, spread: Latency | None) -> dict[str, Any] | None:
+    # What lies beside the limits counts every request; older evidence knows the answered ones only.
+    if curve is not None:
+        return {"series": ["response", "service"], "rows": curve.rows}
+    return _percentile_table(spread.percentiles) if spread else None
 
 
 def _percentile_table(percentiles: Any) -> dict[str, Any] | None:

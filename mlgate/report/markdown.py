@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from mlgate.evidence import Evidence
-from mlgate.report import accuracy, accuracy_charts, cold_start, words
+from mlgate.report import accuracy, accuracy_charts, cold_start, load, words
 from mlgate.report.accuracy_words import conclusions
 from mlgate.report.facts import fact_groups
 from mlgate.report.measurements import arranged, comparisons
@@ -100,6 +100,7 @@ def _lines(evidence: Evidence, digest: str, caps: Caps) -> Iterator[str]:
     yield from _checks(check_groups(evidence, caps))
     yield from _comparisons(evidence, caps)
     yield from _accuracy(evidence, caps)
+    yield from _load(evidence, caps)
     yield from _cold_start(evidence, caps)
     yield from _facts(evidence, digest, caps)
     yield from ("", escape(words.UNSIGNED))
@@ -200,6 +201,27 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]
         return
     yield from ("", f"| {' | '.join(map(escape, heads))} |", f"| {' | '.join('---' for _ in heads)} |")
     yield from (f"| {' | '.join(map(escape, row))} |" for row in rows)
+
+
+def _load(evidence: Evidence, caps: Caps) -> Iterator[str]:
+    curve, beside, steps = load.curve(evidence), load.beside(evidence), load.steps(evidence)
+    told = [*load.sentences(evidence), *load.generator(evidence)]
+    if not (told or curve or beside or steps):
+        return
+    yield from ("", "## Latency under load")
+    if told:
+        yield ""
+        yield from (f"* {escape(one_line(sentence, caps.text))}" for sentence in told)
+    if curve:
+        yield from _table(("Percentile", "Response", "Service"), [(name, *times) for name, times in curve.rows])
+    if beside:
+        yield from ("", f"### Challenger beside champion: {beside.symbol} {beside.outcome}")
+        yield from _table(("Percentile", "Challenger", "Champion", "Ratio"), beside.rows)
+    if steps:
+        yield from ("", "### Capacity (advisory)")
+        heads = ("Under way", "Answered", "p95", "p99", "Errors", "Limits")
+        rows = [(step.callers, step.rate, *step.latencies, step.errors, step.within) for step in steps]
+        yield from _table(heads, rows[: caps.listing])
 
 
 def _cold_start(evidence: Evidence, caps: Caps) -> Iterator[str]:

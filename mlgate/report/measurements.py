@@ -18,18 +18,27 @@ SHOWN = frozenset(
         "bytes",
         "challenger",
         "champion",
+        "champion_percentile_curve",
         "champion_timeline",
         "curl",
         "difference",
         "environment_image",
         "example",
         "from_disk",
+        "generator",
+        "headroom",
         "histogram",
         "log",
         "margin",
+        "over_time",
         "page_cache",
+        "percentile_curve",
         "percentiles",
         "phases",
+        "response_ms",
+        "service_ms",
+        "steps",
+        "stopped",
         "tables",
         "timeline",
         "times_s",
@@ -260,7 +269,8 @@ def _histogram(value: Any) -> tuple[tuple[float, ...], tuple[int, ...]] | None:
 
 
 def _percentiles(details: Mapping[str, Any]) -> dict[str, dict[str, float]]:
-    held = details.get("percentiles")
+    own = {name: details[name] for name in ("response_ms", "service_ms") if name in details}
+    held = details.get("percentiles", own)
     if not isinstance(held, Mapping):
         return {}
     flat = _named_numbers(held)

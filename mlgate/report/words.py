@@ -47,7 +47,9 @@ MEANINGS = {
     "load.error_rate": "Under load, hardly any request goes wrong.",
     "load.rate": "The server keeps up with the requests that production will send.",
     "load.memory": "Memory does not keep growing under load.",
+    "load.drift": "The server is as quick at the end of the run as at its start.",
     "load.regression": "Under load it is not much slower than the champion on the same machine.",
+    "load.capacity": "The highest rate that stays within the limits is above the one that production will send.",
 }
 
 SYMBOLS = {

@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -20,7 +20,7 @@ from mlgate.sandbox import cgroup, page_cache
 from mlgate.sandbox.engine import Engine, engine_errors
 from mlgate.sandbox.front import SOCKET, Front
 from mlgate.sandbox.hardened import hardened, remove, run
-from mlgate.sandbox.interface import BootTimes, EnvironmentImage, MemoryUse, ServerFailure, ServerLimits
+from mlgate.sandbox.interface import BootTimes, EnvironmentImage, MemoryUse, ServerFailure, ServerLimits, Usage
 from mlgate.sandbox.limits import Counters, limits_met
 from mlgate.sandbox.model_mount import ModelMount
 from mlgate.sandbox.readiness import (
@@ -77,6 +77,7 @@ class ContainerServer:
         self._model = ModelMount(engine, built_image.reference, model_path, session)
         self._front = Front(engine, built_image.reference, session)
         self._server: Container | None = None
+        self._cores: frozenset[int] | None = None
 
     @property
     def image(self) -> ImageFacts:
@@ -125,7 +126,10 @@ class ContainerServer:
                 remove(self._server)
                 self._server = None
                 before: dict[str, float] = {}
-                self._server = run(self._engine, self._built.reference, self._options(model), seconds=before)
+                options = self._options(model)
+                if self._cores is not None:
+                    options["cpuset_cpus"] = cgroup.cpuset(self._cores)
+                self._server = run(self._engine, self._built.reference, options, seconds=before)
                 return self._wait_until_ready(self._server, before)
             except ServerError:
                 raise  # The container stays, so that its log can be read until `stop`.
@@ -198,6 +202,29 @@ class ContainerServer:
         """Return the most memory that its cgroup ever held."""
         return cgroup.memory(self._server) if self._server is not None else None
 
+    def usage(self) -> Usage | None:
+        """Read the engine's counters of it: not inside it, where there may be no shell and the CPU is the model's."""
+        return cgroup.usage(self._server) if self._server is not None else None
+
+    def pin(self, cores: Collection[int] | None) -> bool:
+        """Let it run on *cores* only, and the forwarder on the others: that work is ours, not the model's.
+
+        Only where the engine runs on this kernel: the cores of another machine are none that the generator could leave alone.
+        """
+        online = cgroup.online_cores() if self._engine.on_this_kernel else frozenset()
+        wanted = online if cores is None else frozenset(cores)
+        if not wanted or not wanted <= online:
+            return False
+        if self._server is not None and not cgroup.run_on(self._server, wanted):
+            return False
+        self._cores = None if cores is None else wanted
+        self._pin_way(online - wanted or online)
+        return True
+
+    def processes(self) -> Mapping[int, str]:
+        """Return what the engine lists."""
+        return cgroup.processes(self._server) if self._server is not None else {}
+
     def forget_model_pages(self) -> bool:
         """Drop its files from the page cache, where they are mounted from this host."""
         if self._model.kind != "bind" or not self._engine.on_this_kernel:
@@ -222,6 +249,10 @@ class ContainerServer:
     def _mounted(self) -> dict[str, dict[str, str]]:
         """Return where the model comes from."""
         return self._model.volumes()
+
+    def _pin_way(self, cores: frozenset[int]) -> None:
+        """Have the way to the server run on *cores*."""
+        self._front.pin(cores)
 
     def _look(self) -> Look:
         """Look once whether it is ready."""

@@ -7,6 +7,7 @@ the other way, `unix:` to `tcp:`, for a container that joins the namespace of a 
 import secrets
 import socket
 import time
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import docker.errors
 from docker.models.containers import Container
 
 from mlgate.errors import EngineError
-from mlgate.sandbox import forwarder
+from mlgate.sandbox import cgroup, forwarder
 from mlgate.sandbox.engine import Engine, engine_errors
 from mlgate.sandbox.hardened import USER, hardened, remove, run
 from mlgate.sandbox.reach import OVERRIDE, Reach
@@ -67,6 +68,7 @@ class Front:
         self._volume: Any = None
         self._container: Container | None = None
         self._relay: Relay | None = None
+        self._cores: frozenset[int] | None = None
 
     @property
     def url(self) -> str:
@@ -110,6 +112,11 @@ class Front:
                 hint=f"set {OVERRIDE} to the host where published ports are reached",
             )
 
+    def pin(self, cores: Collection[int]) -> None:
+        """Have the forwarder run on *cores* only where the engine can do that, now and whenever it is started again."""
+        if self._container is None or cgroup.run_on(self._container, cores):
+            self._cores = frozenset(cores)
+
     def stop(self) -> None:
         """Remove container and volume. May be called twice."""
         self._close()
@@ -151,6 +158,8 @@ class Front:
             # The token comes here: command line, environment and files can be read by whoever may ask the engine.
             "stdin_open": way.guarded,
         }
+        if self._cores is not None:
+            options["cpuset_cpus"] = cgroup.cpuset(self._cores)
         return run(self._engine, self._image, options)
 
     def _close(self) -> None:

@@ -14,6 +14,7 @@ from mlgate.evidence import ImageFacts
 from mlgate.images.facts import BuiltImage
 from mlgate.images.given import GivenImage
 from mlgate.images.labels import MODEL_PATH
+from mlgate.sandbox import cgroup
 from mlgate.sandbox.container import ContainerServer
 from mlgate.sandbox.enclosure import Enclosure
 from mlgate.sandbox.engine import Engine, engine_errors
@@ -69,6 +70,7 @@ class GivenImageServer(ContainerServer):
         self._volumes: list[tuple[str, Volume]] = []
         self._front = Front(engine, trusted, session, python=PYTHON)
         self._enclosure = Enclosure(engine, trusted, session, port=port, python=PYTHON)
+        self._way_cores: frozenset[int] | None = None
 
     @property
     def image(self) -> ImageFacts:
@@ -84,6 +86,8 @@ class GivenImageServer(ContainerServer):
                 remove(self._server)
                 self._server = None
                 self._enclosure.open(self._front)
+                if self._way_cores is not None:
+                    self._pin_way(self._way_cores)
                 self._volumes = self._volumes or [self._read_only(path) for path in self._given.volumes if path != TMP]
             except BaseException:
                 with suppress(EngineError):  # as in `ContainerServer.start`
@@ -129,6 +133,13 @@ class GivenImageServer(ContainerServer):
 
     def _mounted(self) -> dict[str, dict[str, str]]:
         return {}  # the model is in the image
+
+    def _pin_way(self, cores: frozenset[int]) -> None:
+        super()._pin_way(cores)
+        self._way_cores = cores
+        with suppress(EngineError, docker.errors.DockerException, OSError):  # not open, or it went
+            inner = self._engine.client.containers.get(self._enclosure.network_mode.removeprefix("container:"))
+            cgroup.run_on(inner, cores)
 
     def _look(self) -> Look:
         return look_at_any(self._front.host, self._front.port, self._trial)

@@ -1,6 +1,6 @@
 """A model server in a sandbox. No engine type crosses this line."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, Self
@@ -76,6 +76,24 @@ class MemoryUse:
     peak: int
     now: Mapping[str, int]
     counted: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """One reading of a server's counters, of all its processes. They begin again at zero when it is restarted.
+
+    Attributes:
+        memory: Bytes that it holds now and no other can have: anonymous memory and tmpfs, no page cache; `None` where the
+            engine does not tell them apart.
+        cpu_s: CPU seconds since its start.
+        throttled_s: Seconds that its CPU limit made it wait since its start, of all cores together; 0.0 where nobody counts.
+        processes: Processes and threads, as the limit on them counts.
+    """
+
+    memory: int | None
+    cpu_s: float
+    throttled_s: float
+    processes: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,6 +179,25 @@ class ModelServer(Protocol):
 
     def memory(self) -> MemoryUse | None:
         """Return the most memory it ever held; `None` where no counter can be read."""
+
+    def usage(self) -> Usage | None:
+        """Read its counters; `None` where there are none. Costs none of its own CPU.
+
+        Takes milliseconds, or up to a second where an engine collects no oftener; what is returned is then as new.
+        """
+
+    def pin(self, cores: Collection[int] | None) -> bool:
+        """Let it run on *cores* only, now and after each restart; return `False` where that can not be asked for.
+
+        Args:
+            cores: Numbers of this host's cores; `None`: all those again that it had before.
+        """
+
+    def processes(self) -> Mapping[int, str]:
+        """Return pid to command line of every process of it, the main one first; empty where nobody can look.
+
+        The pids tell processes apart, and are not always those that this host knows them by.
+        """
 
     def forget_model_pages(self) -> bool:
         """Have the next server of this model read it from the disk; return whether that can be asked for here.

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
@@ -18,8 +19,8 @@ from mlgate.errors import EngineError, FailureKind
 from mlgate.evidence import ImageFacts, SandboxFacts
 from mlgate.images.facts import BuiltImage
 from mlgate.images.recipe import serving_command
-from mlgate.sandbox import page_cache, supervisor
-from mlgate.sandbox.interface import BootTimes, EnvironmentImage, MemoryUse, ServerFailure, ServerLimits
+from mlgate.sandbox import page_cache, process_tree, supervisor
+from mlgate.sandbox.interface import BootTimes, EnvironmentImage, MemoryUse, ServerFailure, ServerLimits, Usage
 from mlgate.sandbox.readiness import (
     LOG_BYTES,
     LOG_LINES,
@@ -73,6 +74,8 @@ class ProcessServer:
         self._home: Path | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._port = 0
+        self._own_cores = process_tree.own_cores()
+        self._cores: frozenset[int] | None = None
 
     @property
     def image(self) -> ImageFacts:
@@ -108,7 +111,7 @@ class ProcessServer:
         self._home = Path(tempfile.mkdtemp(prefix="mlgate-server-", dir=self._parent_dir))
         started_at = time.time()
         try:
-            with (self._home / "log").open("wb") as log:
+            with (self._home / "log").open("wb") as log, process_tree.starting_on(self._cores):
                 self._process = subprocess.Popen(
                     self._command(self._home),
                     stdin=subprocess.PIPE,
@@ -185,6 +188,28 @@ class ProcessServer:
         kinds = {"anon": "RssAnon", "file": "RssFile", "shmem": "RssShmem"}
         now = {kind: size for kind, name in kinds.items() if (size := _kib(status, name)) is not None}
         return MemoryUse(peak=peak, now=now, counted="the server's process alone, with the files it maps (VmHWM)")
+
+    def usage(self) -> Usage | None:
+        """Add up what the server's process and its descendants use; nobody counts what the host made them wait."""
+        child = self._child()
+        return process_tree.usage(process_tree.tree(child)) if child is not None else None
+
+    def pin(self, cores: Collection[int] | None) -> bool:
+        """Let every thread of it run on *cores* only; `None`: on those that it was started with."""
+        wanted = self._own_cores if cores is None else frozenset(cores)
+        child = self._child()
+        if not wanted or not wanted <= self._own_cores:
+            return False
+        if child is not None and not process_tree.run_on(child, wanted):
+            process_tree.run_on(child, self._cores or self._own_cores)
+            return False
+        self._cores = None if cores is None else wanted
+        return True
+
+    def processes(self) -> Mapping[int, str]:
+        """Return the server's process and its descendants; the supervisor is ours."""
+        child = self._child()
+        return process_tree.commands(process_tree.tree(child)) if child is not None else {}
 
     def forget_model_pages(self) -> bool:
         """Drop its files from the page cache."""

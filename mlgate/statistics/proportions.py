@@ -6,7 +6,14 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from mlgate.statistics.arguments import binary_mask, check_confidence, check_counts, check_lengths, check_share
+from mlgate.statistics.arguments import (
+    binary_mask,
+    check_confidence,
+    check_counts,
+    check_lengths,
+    check_share,
+    finite_vector,
+)
 from mlgate.statistics.interval import Interval, Undefined
 
 
@@ -183,14 +190,34 @@ def design_effect(violations: npt.ArrayLike, block: npt.ArrayLike) -> float:
     is_violation = binary_mask("violations", violations)
     blocks = np.asarray(block)
     check_lengths(violations=is_violation.size, block=blocks.size)
-    n, count = is_violation.size, int(is_violation.sum())
-    if count in {0, n}:
+    if not is_violation.size:
         return 1.0
     _, index = np.unique(blocks, return_inverse=True)
-    sizes = np.bincount(index)
-    if sizes.size < 2:
+    return design_effect_of_blocks(np.bincount(index, weights=is_violation), np.bincount(index))
+
+
+def design_effect_of_blocks(counts: npt.ArrayLike, sizes: npt.ArrayLike) -> float:
+    """Give `design_effect` from what each block holds.
+
+    Args:
+        counts: Violations per block, shape (blocks,).
+        sizes: Requests per block, shape (blocks,). A block without requests does not count.
+
+    Returns:
+        At least 1.0, as `design_effect`.
+
+    Raises:
+        ValueError: Lengths differ, or a block holds more violations than requests.
+    """
+    violations, requests = finite_vector("counts", counts), finite_vector("sizes", sizes)
+    check_lengths(counts=violations.size, sizes=requests.size)
+    if not ((violations >= 0) & (violations <= requests)).all():
+        raise ValueError("a block holds more violations than requests, or fewer than none")
+    violations, requests = violations[requests > 0], requests[requests > 0]
+    n, count = float(requests.sum()), float(violations.sum())
+    if requests.size < 2 or count in {0.0, n}:
         return 1.0
     share = count / n
-    residuals = np.bincount(index, weights=is_violation) - share * sizes
-    between = sizes.size / (sizes.size - 1) * float(residuals @ residuals) / n**2
+    residuals = violations - share * requests
+    between = requests.size / (requests.size - 1) * float(residuals @ residuals) / n**2
     return max(1.0, between / (share * (1 - share) / n))

@@ -108,6 +108,12 @@ def mlgate_tell(request: pytest.FixtureRequest) -> Callable[[str], None]:
 
 
 @pytest.fixture(scope="session")
+def mlgate_show(request: pytest.FixtureRequest) -> Callable[[str], None] | None:
+    """Rewrites one line on a terminal, and clears it for an empty text; `None` where there is no terminal."""
+    return _run(request).live()
+
+
+@pytest.fixture(scope="session")
 def mlgate_output(request: pytest.FixtureRequest) -> Path:
     """A folder for files that go with the evidence; `accuracy/`, `load/` and `failures/` are published."""
     return _run(request).work

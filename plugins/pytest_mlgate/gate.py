@@ -22,6 +22,7 @@ from pytest_mlgate.keys import CHECK, EXIT_STATUS, EXPECTED, RECORDER, SESSION, 
 from pytest_mlgate.recorder import Recorder
 from pytest_mlgate.request import Request
 from pytest_mlgate.session import GateSession
+from pytest_mlgate.terminal import Terminal
 
 ENVIRONMENT = "environment"
 # The package of the built-in suites.
@@ -39,7 +40,8 @@ class Gate:
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
         self.recorder = Recorder()
-        self.session = GateSession(_request(config), tell=self._tell)
+        self._terminal = Terminal(config)
+        self.session = GateSession(_request(config), tell=self._terminal.tell, live=self._terminal.live)
         self.prepared = False
         self.interrupted = False
         self._uncollected = False
@@ -90,12 +92,6 @@ class Gate:
         modules = {point.name: point.value for point in entry_points(group="mlgate.suites")}
         wanted = self.session.suites if self.session.replays else (ENVIRONMENT, *self.session.suites)
         return [modules[name] for name in wanted if name in modules]
-
-    def _tell(self, line: str) -> None:
-        reporter = self.config.pluginmanager.get_plugin("terminalreporter")
-        if reporter is not None:
-            reporter.ensure_newline()
-            reporter.write_line(f"mlgate: {line}")
 
     def pytest_report_header(self) -> list[str]:
         """Say what is tested, against what, by which policy."""
@@ -285,7 +281,7 @@ class Gate:
             self._finish(session, exitstatus)
         except KeyboardInterrupt:
             self.session.abort()
-            self._tell("interrupted; this run has no verdict")
+            self._terminal.tell("interrupted; this run has no verdict")
             session.exitstatus = pytest.ExitCode.INTERRUPTED
         finally:
             self.session.close()
@@ -301,7 +297,7 @@ class Gate:
             self.session.abort()
             return
         if self.session.replays:
-            session.exitstatus = self.session.failures.conclude(self.session, self.recorder, self._tell)
+            session.exitstatus = self.session.failures.conclude(self.session, self.recorder, self._terminal.tell)
             return
         verdict = self.session.finish(self.recorder.results([ENVIRONMENT, *self.session.suites]))
         session.exitstatus = self._exit_status(verdict.outcome, exitstatus)

@@ -2,7 +2,7 @@
 
 import secrets
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -56,11 +56,15 @@ class GateSession:
     Args:
         request: From the command line.
         tell: Takes one line of progress.
+        live: Returns what rewrites one line on a terminal; `None` where there is none.
     """
 
-    def __init__(self, request: Request, *, tell: wiring.Tell) -> None:
+    def __init__(
+        self, request: Request, *, tell: wiring.Tell, live: Callable[[], wiring.Tell | None] = lambda: None
+    ) -> None:
         self.request = request
         self.tell = tell
+        self.live = live
         self.started = datetime.now(UTC)
         self.policy: Policy = Policy()
         self.tag = SessionTag.new()

@@ -15,14 +15,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import mlgate.load.locust as adapter
 from mlgate.errors import LoadGeneratorError
 from mlgate.evidence import Cause, Outcome
+from mlgate.load import process
 from mlgate.load.judgement import judge_error_rate, judge_percentile, judge_rate, unhealthy
 from mlgate.load.locust import run_load
-from mlgate.load.plan import WARM_UP_REQUESTS, LoadPlan
-from mlgate.load.samples import CONNECTION, NOT_FINITE, STATUS, TIMEOUT
-from mlgate.load.schedule import constant
+from mlgate.load.plan import WARM_UP_REQUESTS, LoadPlan, Target
+from mlgate.load.sample_file import read_samples
+from mlgate.load.samples import ErrorKind
+from mlgate.load.schedule import Schedule, constant
 
 RATE = 100
 GOOD = b'{"predictions": [1.0]}'
@@ -90,11 +91,23 @@ def running(server: Server) -> Iterator[Server]:
         thread.join(10)
 
 
-def load(server: Server, folder: Path, *, seconds: float = 3, **options):
+def plan_for(url: str, *, schedule: Schedule, **options):
+    """Return a plan of two bodies; what a `Target` has goes to it, the rest to the plan."""
+    of_plan = {name: options.pop(name) for name in ("timeout_s", "workers", "cores", "body") if name in options}
+    bodies = options.pop("bodies", (b'{"a": 1}', b'{"a": 22}'))
+    return LoadPlan(targets=(Target(url=url, bodies=bodies, **options),), schedule=schedule, **of_plan)
+
+
+def load(server: Server, folder: Path, *, seconds: float = 3, watch=None, **options):
     """Run a constant load of 100/s against *server*."""
     with running(server):
-        bodies, schedule = (b'{"a": 1}', b'{"a": 22}'), constant(RATE, seconds)
-        return run_load(LoadPlan(url=server.url, bodies=bodies, schedule=schedule, **options), folder=folder)
+        plan = plan_for(server.url, schedule=constant(RATE, seconds), **options)
+        return run_load(plan, folder=folder, watch=watch)
+
+
+def kinds(samples):
+    """Return each kind of error and how many requests met it."""
+    return {ErrorKind(code): count for code, count in zip(*np.unique(samples.error, return_counts=True), strict=True)}
 
 
 def test_a_healthy_server_passes_every_check(tmp_path):
@@ -125,7 +138,12 @@ def test_what_is_sent_is_what_was_planned(tmp_path):
     # The output folder is published; neither the data nor the token may be.
     for path in tmp_path.iterdir():
         assert b"s3cret" not in path.read_bytes()
-    assert {path.name for path in tmp_path.iterdir()} == {"samples.npz", "health.json", "locust.html", "locust.log"}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "samples.parquet",
+        "health.json",
+        "locust.html",
+        "locust.log",
+    }
 
 
 def test_a_stall_shows_in_the_percentiles(tmp_path):
@@ -174,7 +192,7 @@ def test_errors_count(tmp_path):
     finding = judge_error_rate(samples, limit_share=0.005, confidence=0.95)
     assert finding.outcome is Outcome.FAILED
     assert finding.cause is Cause.MODEL
-    assert finding.details["errors"] == {STATUS: 13}
+    assert finding.details["errors"] == {"5xx": 13}
     assert finding.details["statuses"] == {"500": 13}
     assert judge_rate(samples, rate=RATE).outcome is Outcome.PASSED
 
@@ -202,15 +220,14 @@ def test_a_server_too_slow_for_the_rate_fails_it(tmp_path):
 
 def test_an_answer_that_is_not_finite_is_an_error(tmp_path):
     """A bare NaN is no JSON number; a label that reads like one is a label."""
+    answers = [b'{"predictions": [NaN, 1]}', b'{"predictions": [-Infinity]}', b'{"predictions": ["Infinity, NaN"]}']
 
     class NotFinite(Server):
         async def answer(self, index):
-            return 200, [b'{"predictions": [NaN, 1]}', b'{"predictions": [-Infinity]}', b'["Infinity, NaN"]'][index % 3]
+            return 200, answers[index % 3]
 
-    assert list(np.unique(load(NotFinite(), tmp_path).samples.error, return_counts=True)[1]) == [100, 200]
-    lenient = load(NotFinite(), tmp_path, reject_not_finite=False).samples
-    assert not lenient.failed.any()
-    assert NOT_FINITE not in lenient.error
+    assert kinds(load(NotFinite(), tmp_path).samples) == {ErrorKind.NONE: 100, ErrorKind.NOT_FINITE: 200}
+    assert not load(NotFinite(), tmp_path, reject_not_finite=False).samples.failed.any()
 
 
 def test_null_in_a_v2_output_is_an_error(tmp_path):
@@ -218,11 +235,146 @@ def test_null_in_a_v2_output_is_an_error(tmp_path):
 
     class NotFinite(Server):
         async def answer(self, index):
-            bodies = [b'{"outputs": [{"data": [null]}]}', b'{"outputs": [{"data": [1.0]}], "id": null}']
-            return 200, bodies[index % 2]
+            output = b'{"outputs": [{"name": "y", "shape": [1], "data": [%s]}], "id": null}'
+            return 200, output % [b"null", b"1.0"][index % 2]
 
-    samples = load(NotFinite(), tmp_path, reject_null=True).samples
-    assert dict(zip(*np.unique(samples.error, return_counts=True), strict=True)) == {"": 150, NOT_FINITE: 150}
+    samples = load(NotFinite(), tmp_path, protocol="v2").samples
+    assert kinds(samples) == {ErrorKind.NONE: 150, ErrorKind.NOT_FINITE: 150}
+
+
+def test_errors_are_told_apart(tmp_path):
+    """A client's, a server's, another status, a 200 that is no prediction, one of too few rows; what came is kept."""
+    answers = [
+        (400, b"{}"),
+        (503, b"{}"),
+        (302, b"{}"),
+        (200, b'{"error": "out of memory"}'),
+        (200, b'{"predictions": []}'),
+        (200, GOOD),
+    ]
+
+    class Failing(Server):
+        async def answer(self, index):
+            return answers[index % len(answers)]
+
+    run = load(Failing(), tmp_path, bodies=(b"{}",), rows=(1,))
+    counts = run.samples.error_counts
+    assert counts == {"4xx": 50, "5xx": 50, "status": 50, "invalid_body": 100}
+    assert {answer.content for answer in run.answers} == {content for status, content in answers if status == 200}
+    good = run.samples.answer[~run.samples.failed]
+    assert {run.answers[place].content for place in good} == {GOOD}
+    assert (run.samples.answer[run.samples.status != 200] == -1).all()
+
+
+def test_an_answer_that_is_cut_short_is_a_lost_connection(tmp_path):
+    """Half a body with a status of 200 before it is no answer."""
+
+    class Cutting(Server):
+        async def serve(self, reader, writer):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 200 X\r\nContent-Length: 100\r\n\r\n" + GOOD)
+            writer.close()
+
+    assert kinds(load(Cutting(), tmp_path, seconds=1).samples) == {ErrorKind.CONNECTION: 100}
+
+
+def test_two_servers_are_asked_in_turns(tmp_path):
+    """Each gets its own bodies under its own path, and each sample says whose it is."""
+    first, second = Server(), Server()
+    with running(first), running(second):
+        targets = (
+            Target(url=first.url, bodies=(b"[1]", b"[2]"), path="/a", headers={"X-Token": "first"}),
+            Target(url=second.url, bodies=(b"[3]",), path="/b"),
+        )
+        turns = np.arange(200, dtype=np.uint8) % 2
+        run = run_load(LoadPlan(targets=targets, schedule=constant(RATE, 2), target=turns), folder=tmp_path)
+    assert (run.samples.target == turns).all()
+    assert not run.samples.failed.any()
+    assert {path for path, _, _ in first.seen} == {"/a"}
+    assert {path for path, _, _ in second.seen} == {"/b"}
+    assert [body for _, _, body in first.seen[WARM_UP_REQUESTS:][:3]] == [b"[1]", b"[2]", b"[1]"]
+    assert {body for _, _, body in second.seen} == {b"[3]"}
+    assert all("X-Token" not in head for _, head, _ in second.seen)
+    assert {(answer.target, answer.body) for answer in run.answers} == {(0, 0), (0, 1), (1, 0)}
+
+
+def test_the_plan_says_which_body_each_request_carries(tmp_path):
+    """A drawn order, as of batch sizes, arrives as it was drawn."""
+    body = np.random.default_rng(1).integers(0, 2, 100).astype(np.int32)
+    server = Server()
+    run = load(server, tmp_path, seconds=1, body=body, bodies=(b"0", b"1"))
+    # Ten milliseconds lie between two of them, so they arrive in order but for a hiccup.
+    seen = np.array([int(content) for _, _, content in server.seen[WARM_UP_REQUESTS:]])
+    assert seen.sum() == body.sum()
+    assert (seen == body).mean() > 0.9
+    assert (run.samples.body == body).all()
+
+
+def test_the_file_holds_the_samples_of_the_run(tmp_path):
+    """What is published is what was judged."""
+    run = load(Server(), tmp_path, seconds=1)
+    again = read_samples(tmp_path / "samples.parquet")
+    for column in ("intended_s", "sent_s", "done_s", "status", "size", "error", "body", "target"):
+        assert np.array_equal(getattr(again, column), getattr(run.samples, column))
+
+
+def test_the_samples_can_be_watched_as_they_come_in(tmp_path):
+    """Twice a second, on the run's own clock: what is answered so far, growing; the clock is this process's too."""
+    seen = []
+
+    def watch(samples, elapsed_s):
+        seen.append((elapsed_s, int((~samples.failed).sum()), time.monotonic() - elapsed_s))
+
+    run = load(Server(), tmp_path, seconds=4, watch=watch)
+    assert len(seen) >= 4
+    for elapsed_s, answered, started_at in seen:
+        # 50 requests, half a second's: the machine has other work.
+        assert abs(answered - min(elapsed_s, 4) * RATE) < 50
+        assert started_at == pytest.approx(run.started_at, abs=0.1)
+    assert run.stopped == ""
+
+
+def test_a_watch_that_has_seen_enough_ends_the_run(tmp_path):
+    """Nothing more is sent, what was sent is answered, and what is left is the part of the schedule that was run."""
+    server = Server()
+    run = load(server, tmp_path, seconds=60, watch=lambda _, elapsed_s: "seen enough" if elapsed_s > 2 else None)
+    assert run.stopped == "seen enough"
+    assert 150 < len(run.samples) < 1000
+    assert (run.samples.intended_s == np.arange(len(run.samples)) / RATE).all()
+    assert not run.samples.failed.any()
+    assert len(server.seen) == WARM_UP_REQUESTS + len(run.samples)
+    assert run.health.dropped == 0
+    assert run.health.offered_rate == pytest.approx(RATE, rel=0.02)
+    assert (tmp_path / "locust.html").exists()
+
+
+def test_a_stopped_run_does_not_wait_for_a_server_that_hangs(tmp_path):
+    """What is under way a second later counts as not answered, with the time that was waited for it."""
+
+    class Hanging(Server):
+        async def answer(self, index):
+            await asyncio.sleep(60 if index >= 100 else 0.005)
+            return 200, GOOD
+
+    run = load(Hanging(), tmp_path, seconds=60, timeout_s=50, watch=lambda _, at: "hangs" if at > 2 else None)
+    lost = run.samples.error == ErrorKind.TIMEOUT
+    assert abs((~lost).sum() - 100) <= 5
+    assert (run.samples.service_ms[lost] < 20_000).all()
+    assert not run.samples.waiting.any()
+
+
+def test_the_generator_stays_on_its_cores(tmp_path, generators):
+    """So that it does not take the server's."""
+    core = min(os.sched_getaffinity(0))
+    seen = []
+
+    def watch(_samples, _elapsed_s):
+        threads = Path(f"/proc/{generators[0].pid}/task").iterdir()
+        seen.append({frozenset(os.sched_getaffinity(int(thread.name))) for thread in threads})
+
+    load(Server(), tmp_path, seconds=2, cores=(core,), watch=watch)
+    assert seen
+    assert all(each == {frozenset({core})} for each in seen)
 
 
 def test_an_answer_that_never_comes_is_a_sample(tmp_path):
@@ -236,7 +388,7 @@ def test_an_answer_that_never_comes_is_a_sample(tmp_path):
     samples = load(Hanging(), tmp_path, timeout_s=0.7).samples
     lost = ~samples.answered
     assert lost.sum() == 30
-    assert set(samples.error[lost]) == {TIMEOUT}
+    assert set(samples.error[lost]) == {ErrorKind.TIMEOUT}
     assert (samples.service_ms[lost] >= 600).all()
     assert judge_error_rate(samples, limit_share=0.01, confidence=0.95).cause is Cause.SERVER
 
@@ -254,9 +406,9 @@ def test_a_connection_closed_between_requests_is_no_error(tmp_path):
 
 def test_nobody_listening_is_the_servers_failure(tmp_path):
     """Refused connections are samples too: the run is judged, and fails."""
-    plan = LoadPlan(url="http://127.0.0.1:9", bodies=(b"{}",), schedule=constant(RATE, 3))
+    plan = plan_for("http://127.0.0.1:9", schedule=constant(RATE, 3))
     samples = run_load(plan, folder=tmp_path).samples
-    assert set(samples.error) == {CONNECTION}
+    assert set(samples.error) == {ErrorKind.CONNECTION}
     assert judge_error_rate(samples, limit_share=0.01, confidence=0.95).cause is Cause.SERVER
     assert judge_rate(samples, rate=RATE).outcome is Outcome.FAILED
 
@@ -271,7 +423,7 @@ def generators(monkeypatch):
         started.append(popen(*args, **kwargs))
         return started[-1]
 
-    monkeypatch.setattr(adapter.subprocess, "Popen", remember)
+    monkeypatch.setattr(process.subprocess, "Popen", remember)
     return started
 
 
@@ -291,11 +443,11 @@ class Signalling(Server):
 
 def test_a_generator_that_is_killed_is_an_error_of_its_own(tmp_path, generators):
     """No samples is no pass, also where an earlier run left some."""
-    (tmp_path / "samples.npz").write_bytes(b"yesterday's")
+    (tmp_path / "samples.parquet").write_bytes(b"yesterday's")
     server = Signalling(lambda: os.kill(generators[0].pid, signal.SIGKILL))
     with pytest.raises(LoadGeneratorError, match="killed by signal 9; its last log line"):
         load(server, tmp_path)
-    assert not (tmp_path / "samples.npz").exists()
+    assert not (tmp_path / "samples.parquet").exists()
 
 
 def test_a_generator_that_lags_makes_the_run_unhealthy(tmp_path, generators):
@@ -313,7 +465,7 @@ def test_a_generator_that_lags_makes_the_run_unhealthy(tmp_path, generators):
 
 def test_a_generator_past_its_deadline_is_killed(tmp_path, generators):
     """There is no waiting for ever: at the deadline the process is ended and the error says so."""
-    plan = LoadPlan(url="http://127.0.0.1:9", bodies=(b"{}",), schedule=constant(RATE, 60))
+    plan = plan_for("http://127.0.0.1:9", schedule=constant(RATE, 60))
     with pytest.raises(LoadGeneratorError, match="still running after 2 s"):
         run_load(plan, folder=tmp_path, timeout_s=2)
     assert generators[0].returncode == -signal.SIGKILL
@@ -329,18 +481,19 @@ DRIVER = """
 import sys
 from pathlib import Path
 from mlgate.load.locust import run_load
-from mlgate.load.plan import LoadPlan
+from mlgate.load.plan import LoadPlan, Target
 from mlgate.load.schedule import constant
-plan = LoadPlan(url=sys.argv[1], bodies=(b"{}",), schedule=constant(100, float(sys.argv[3])))
+target = Target(url=sys.argv[1], bodies=(b"{}",))
+plan = LoadPlan(targets=(target,), schedule=constant(100, float(sys.argv[3])), workers=int(sys.argv[4]))
 run_load(plan, folder=Path(sys.argv[2]))
 print([name for name in ("locust", "gevent", "geventhttpclient") if name in sys.modules])
 """
 
 
-def drive(server: Server, folder: Path, seconds: float) -> "subprocess.Popen[str]":
+def drive(server: Server, folder: Path, seconds: float, workers: int = 1) -> "subprocess.Popen[str]":
     """Start a fresh interpreter that runs a load."""
-    command = [sys.executable, "-c", DRIVER, server.url, str(folder), str(seconds)]
-    root = str(Path(adapter.__file__).parents[2])
+    command = [sys.executable, "-c", DRIVER, server.url, str(folder), str(seconds), str(workers)]
+    root = str(Path(process.__file__).parents[2])
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": root})
 
 
@@ -351,14 +504,15 @@ def test_neither_locust_nor_gevent_is_imported(tmp_path):
     assert output.strip() == "[]"
 
 
+@pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGKILL])
-def test_the_generator_ends_with_the_process_that_started_it(tmp_path, monkeypatch, ending):
+def test_the_generator_ends_with_the_process_that_started_it(tmp_path, monkeypatch, ending, workers):
     """After Ctrl-C and even after SIGKILL the requests cease, and no body stays behind."""
     private = tmp_path / "tmp"
     private.mkdir()
     monkeypatch.setenv("TMPDIR", str(private))
     with running(Server()) as server:
-        driver = drive(server, tmp_path / "load", 60)
+        driver = drive(server, tmp_path / "load", 60, workers)
         _until(lambda: len(server.seen) > 50)
         driver.send_signal(ending)
         driver.communicate(timeout=30)

@@ -23,8 +23,8 @@ PURE = {
     "evaluation.plan", "evaluation.judgement", "evaluation.judgement.floors", "evaluation.judgement.measure", "evaluation.judgement.regression",
     "evaluation.judgement.sides", "evaluation.judgement.summary", "policy_accuracy", "policy_properties", "policy_schema", "policy_section",
     "failure", "regressions", "generation", "generation.choice", "generation.columns", "generation.coverage", "generation.datetimes", "generation.domain", "generation.input_space", "generation.interface", "generation.known", "generation.nested", "generation.number", "generation.order", "generation.pairs", "generation.params", "generation.pattern", "generation.rebuilt", "generation.relation", "generation.rules", "generation.shared", "generation.tensor", "generation.tensors", "generation.text", "generation.unit", "property_check", "scoring.output_place",
-    "load.schedule", "load.samples",
-    "load.judgement", "images.recipe", "images.requirements", "images.apt", "images.archive", "images.pins", "images.facts", "images.given", "images.labels", "images.reference", "registry.interface", "registry.tags",
+    "load.schedule", "load.samples", "load.tally", "load.usage", "load.cores", "load.calibration", "load.capacity", "load.early", "load.series", "load.progress", "load.arrivals", "load.requests",
+    "load.judgement", "load.judgement.bounds", "load.judgement.causes", "load.judgement.drift", "load.judgement.health", "load.judgement.limits", "load.judgement.memory", "load.judgement.rate", "load.judgement.regression", "load.plan", "load.answers", "policy_load", "images.recipe", "images.requirements", "images.apt", "images.archive", "images.pins", "images.facts", "images.given", "images.labels", "images.reference", "registry.interface", "registry.tags",
     "cold_start", "cold_start.timeline", "cold_start.judgement", "sandbox.boot_facts", "sandbox.interface", "sandbox.limits", "sandbox.clock", "sandbox.reach", "artifacts.signature",
 }  # fmt: skip
 # The few packages that a pure module may use, and the one reason for each.
@@ -32,11 +32,13 @@ PURE_MAY = {
     "numpy": None,
     "scipy": None,
     "hypothesis": {"generation.pattern"},  # draws texts that match a pattern, and does no more
+    "hdrh": {"load.tally"},  # a histogram is arithmetic
     "rfc8785": {"evidence"},  # canonical JSON is a format, not a service
     "packaging": {"images.recipe", "images.requirements", "images.pins"},  # PEP 440 and 508 are formats too
     "pydantic": {
         "policy",
         "policy_accuracy",
+        "policy_load",
         "policy_properties",
         "policy_schema",
         "policy_section",
@@ -54,9 +56,9 @@ SDKS = {
     "mlserver_mlflow": {"serving.mlserver"},
     "kubernetes": set(),
     "onnxruntime": set(),
-    "locust": {"load.locustfile"},
-    "gevent": {"load.locustfile"},
-    "geventhttpclient": {"load.locustfile"},
+    "locust": {"load.generator.locustfile", "load.generator.open_loop", "load.generator.closed_loop", "load.generator.client", "load.generator.master", "load.generator.worker", "load.generator.recorder"},
+    "gevent": {"load.generator.locustfile", "load.generator.open_loop", "load.generator.closed_loop", "load.generator.client", "load.generator.master", "load.generator.worker", "load.generator.parent", "load.generator.recorder"},
+    "geventhttpclient": {"load.generator.client"},
     "ray": {"evaluation.engines.ray_driver"},
     "pytest": set(),
     "hypothesis": {"generation.pattern"},

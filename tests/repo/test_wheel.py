@@ -47,7 +47,7 @@ def test_the_wheel_carries_three_packages_and_their_files(wheel):
     """Nothing more at the top level, and the files that are no modules too."""
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.split("/")[0] for name in names if ".dist-info" not in name} == PACKAGES
-    for needed in ("mlgate/py.typed", "mlgate/load/locustfile.py", "mlgate/cli/mlgate.yaml", "mlgate/cli/pytest.ini",
+    for needed in ("mlgate/py.typed", "mlgate/load/generator/locustfile.py", "mlgate/cli/mlgate.yaml", "mlgate/cli/pytest.ini",
                    "mlgate/demo/mlgate.yaml", "mlgate/sandbox/forwarder.py", "mlgate_suites/load.py"):  # fmt: skip
         assert needed in names, needed
     assert any(name.startswith("mlgate/report/templates/") for name in names)

@@ -156,6 +156,8 @@ class Bench:
                 return self.policy.expected_checks(champion=self.champion is not None)
             case "mlgate_tell":
                 return self.told.append
+            case "mlgate_show":
+                return None
             case "mlgate_scoring_engine":
                 return find_engine(self.policy.values.accuracy.engine)
             case "mlgate_replica":

@@ -53,7 +53,8 @@ def test_expected_checks_follow_the_values():
     )
     assert policy.expected_checks(champion=False)["accuracy"] == floors
     assert policy.expected_checks(champion=True)["accuracy"] == (*floors, *regressions)
-    assert policy.expected_checks(champion=True)["load"] == ("load.p99_latency", "load.error_rate", "load.rate")
+    names = ("p99_latency", "error_rate", "rate", "memory", "drift")
+    assert policy.expected_checks(champion=True)["load"] == tuple(f"load.{name}" for name in names)
     assert "schema.rejects[case=empty_body]" in policy.expected_checks(champion=True)["schema"]
 
 

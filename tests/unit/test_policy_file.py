@@ -90,6 +90,7 @@ BAD = {
     "floor on the wrong side": ("accuracy:\n  metrics:\n    f1:\n      max: 1\n", 4, "accuracy.metrics.f1.max", "larger is better"),
     "input that none can meet": ("properties:\n  inputs:\n    age: {min: 3, max: 2}\n", 3, "properties.inputs.age", "min 3 is above max 2"),
     "no values": ("properties:\n  inputs:\n    plan: {values: []}\n", 3, "properties.inputs.plan", "at least one value"),
+    "unknown key of the output": ("properties:\n  output: {minn: 0}\n", 2, "properties.output.minn", "did you mean min?"),
     "infinity": ("accuracy:\n  metrics:\n    f1: {min: .inf}\n", 3, "accuracy.metrics.f1.min", "should be a finite number"),
     "not a number": ("accuracy:\n  threshold: .nan\n", 2, "accuracy.threshold", "should be a finite number"),
     "date for text": ("accuracy:\n  label: 2024-01-01\n", 2, "accuracy.label", 'should be text, got "2024-01-01"'),
@@ -281,10 +282,23 @@ def test_the_section_that_init_comments_out_is_valid_once_it_is_commented_in():
     jsonschema.validate(YAML(typ="safe").load(text), json_schema())
 
 
+LOAD = [line.partition("# ")[2] for line in INIT[INIT.index("\nload:") :].splitlines() if line.startswith("  # ")]
+
+
+@pytest.mark.parametrize("line", LOAD)
+def test_each_line_of_load_that_init_comments_out_is_valid_once_it_is_commented_in(line):
+    """For the parser and for the schema; with a minute's worth of soak left out."""
+    own = "rate: 100/s, duration: 60s, " if "trace" not in line else ""
+    text = f"load: {{{own}{line.partition('  #')[0]}}}\n"
+    assert parse_policy(text).digest != parse_policy(f"load: {{{own.rstrip(', ')}}}\n").digest or "max_drift" in line
+    jsonschema.validate(YAML(typ="safe").load(text.replace("{1:", '{"1":')), json_schema())
+
+
 @pytest.mark.parametrize(
     "document",
     [{"laod": {}}, {"load": {"p95": 250}}, {"load": {"p59": "1s"}}, {"requires": []}, {"version": 2}, {"sandbox": ["docker"]},
-     {"accuracy": {"metrics": {"f1": {"margin": 0}}}}, {"accuracy": {"slices": [{"colum": "a"}]}}, {"accuracy": {"gaps": [{"column": "a"}]}}, {"properties": {"examples": 5}}],
+     {"accuracy": {"metrics": {"f1": {"margin": 0}}}}, {"accuracy": {"slices": [{"colum": "a"}]}}, {"accuracy": {"gaps": [{"column": "a"}]}}, {"properties": {"examples": 5}},
+     {"load": {"batch": 0}}, {"load": {"batch": {"min": 1}}}, {"load": {"batch": {"a": "100%"}}}, {"load": {"profile": "steps"}}, {"load": {"profile": {"ramp": {"to": "5/s"}}}}, {"load": {"workers": 65}}],
     ids=str,
 )  # fmt: skip
 def test_the_json_schema_refuses_what_the_parser_refuses(document):
@@ -300,7 +314,7 @@ def test_every_section_and_key_of_the_schema_has_a_type_or_a_choice():
     schema = json_schema()
     for definition in [schema, *schema["$defs"].values()]:
         for name, spec in definition["properties"].items():
-            assert spec.keys() & {"type", "anyOf", "$ref", "enum", "const"}, name
+            assert spec.keys() & {"type", "anyOf", "oneOf", "$ref", "enum", "const"}, name
 
 
 def test_each_value_is_shown_with_its_origin():

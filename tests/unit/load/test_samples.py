@@ -1,12 +1,10 @@
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from mlgate.load.samples import DROPPED, STATUS, TIMEOUT, Health, Samples
+from mlgate.load.samples import ErrorKind, Health, Samples
 from mlgate.load.schedule import constant
 
-COLUMNS = ("intended_s", "sent_s", "done_s", "status", "size", "error")
+COLUMNS = ("intended_s", "sent_s", "done_s", "size", "status", "body", "answer", "target", "error")
 
 
 def answered(intended_s, response_ms, *, lag_ms=0.0):
@@ -14,51 +12,52 @@ def answered(intended_s, response_ms, *, lag_ms=0.0):
     samples = Samples.unsent(np.asarray(intended_s, float))
     samples.sent_s[:] = samples.intended_s + np.asarray(lag_ms) / 1000
     samples.done_s[:] = samples.intended_s + np.asarray(response_ms) / 1000
-    samples.status[:], samples.error[:] = 200, ""
+    samples.status[:], samples.error[:] = 200, ErrorKind.NONE
     return samples
 
 
-@given(
-    st.lists(
-        st.tuples(
-            st.floats(0, 1e6),
-            st.floats(0, 1e6),
-            st.sampled_from([0, 200, 400, 504]),
-            st.sampled_from(["", STATUS, TIMEOUT]),
-        ),
-        max_size=20,
-    )
-)
-def test_samples_survive_their_file(tmp_path_factory, rows):
-    """Every column comes back bit for bit, sent or not, and no partial file stays."""
-    samples = Samples.unsent(np.arange(len(rows) + 1) / 10)
-    for index, (sent_s, wait_s, status, error) in enumerate(rows):
-        samples.sent_s[index], samples.done_s[index] = sent_s, sent_s + wait_s
-        samples.status[index], samples.error[index], samples.size[index] = status, error, index
-    folder = tmp_path_factory.mktemp("samples")
-    samples.write(folder / "samples.npz")
-    again = Samples.read(folder / "samples.npz")
-    assert [path.name for path in folder.iterdir()] == ["samples.npz"]
-    for column in COLUMNS:
-        assert np.array_equal(getattr(samples, column), getattr(again, column), equal_nan=column.endswith("_s"))
-        assert getattr(samples, column).dtype == getattr(again, column).dtype
+def test_what_a_generator_writes_is_seen_where_it_is_mapped(tmp_path):
+    """The run looks at the same bytes; it can not change them, and a copy outlives the file."""
+    writer = Samples.create(tmp_path / "rows", constant(10, 1).sends_s, body=np.arange(10, dtype=np.int32))
+    reader = Samples.mapped(tmp_path / "rows")
+    assert reader.failed.all()
+    writer.sent_s[3], writer.done_s[3], writer.status[3] = 0.3, 0.31, 200
+    assert reader.failed.all()  # half a row is no good answer
+    assert reader.waiting.nonzero()[0].tolist() == [3]
+    writer.error[3] = ErrorKind.NONE
+    assert (~reader.failed).nonzero()[0].tolist() == [3]
+    assert not reader.waiting.any()
+    assert reader.body.tolist() == list(range(10))
+    with pytest.raises(ValueError, match="read-only"):
+        reader.error[0] = 0
+    kept = reader.copy()
+    (tmp_path / "rows").unlink()
+    writer.error[4] = ErrorKind.TIMEOUT
+    assert kept.error[4] == ErrorKind.DROPPED
 
 
-@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 not a zip", b"\x93NUMPY"])
-def test_a_damaged_file_is_no_samples(tmp_path, content):
-    """A truncated or foreign file is named, not read as an empty run."""
-    path = tmp_path / "samples.npz"
-    path.write_bytes(content)
-    with pytest.raises(ValueError, match=r"samples\.npz holds no load samples"):
-        Samples.read(path)
+def test_no_rows_map_to_no_samples(tmp_path):
+    """An empty file can not be mapped, and is no error."""
+    assert len(Samples.create(tmp_path / "rows", np.zeros(0))) == 0
 
 
-def test_a_file_of_pickled_objects_is_not_opened(tmp_path):
-    """An object column would run code on load, so it is refused."""
-    path = tmp_path / "samples.npz"
-    np.savez(path, **dict.fromkeys(COLUMNS, np.array([object()], dtype=object)))
-    with pytest.raises(ValueError, match="allow_pickle"):
-        Samples.read(path)
+def test_a_file_of_other_rows_is_refused(tmp_path):
+    """Bytes that are not a whole number of rows are no rows."""
+    (tmp_path / "rows").write_bytes(b"x" * 100)
+    with pytest.raises(ValueError, match="multiple"):
+        Samples.mapped(tmp_path / "rows")
+
+
+def test_errors_are_counted_by_their_labels():
+    """As evidence and people read them; good answers are not among them."""
+    samples = answered([0.0, 1.0, 2.0, 3.0], 5.0)
+    samples.error[:3] = [ErrorKind.SERVER_ERROR, ErrorKind.TIMEOUT, ErrorKind.TIMEOUT]
+    assert samples.error_counts == {"5xx": 1, "timeout": 2}
+
+
+def test_every_kind_of_error_has_a_label_of_its_own():
+    """A file that holds labels can be read back."""
+    assert len({kind.label for kind in ErrorKind}) == len(ErrorKind)
 
 
 def test_columns_of_unequal_length_are_refused():
@@ -82,7 +81,7 @@ def test_an_unsent_request_is_a_failed_one():
     assert not samples.sent.any()
     assert not samples.answered.any()
     assert samples.failed.all()
-    assert set(samples.error) == {DROPPED}
+    assert set(samples.error) == {ErrorKind.DROPPED}
 
 
 def test_the_histogram_counts_every_answer_once():

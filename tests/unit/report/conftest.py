@@ -22,7 +22,7 @@ from mlgate.evidence import (
     ToolFacts,
     VerdictFacts,
 )
-from tests.unit.report import accuracy_runs
+from tests.unit.report import accuracy_runs, load_runs
 
 POLICY = """\
 version: 1
@@ -461,6 +461,21 @@ def alike():
     return accuracy_runs.alike(good())
 
 
+def loaded():
+    """Return a run with everything there is to say about its load."""
+    return load_runs.healthy(good())
+
+
+def stalled():
+    """Return a run whose server stood still for a while, and leaks."""
+    return load_runs.stalled(good())
+
+
+def stopped():
+    """Return a run whose load was stopped early."""
+    return load_runs.stopped(good())
+
+
 EXAMPLES = {
     "good": good,
     "refused": refused,
@@ -469,6 +484,9 @@ EXAMPLES = {
     "sliced": sliced,
     "open_slices": open_slices,
     "alike": alike,
+    "loaded": loaded,
+    "stalled": stalled,
+    "stopped": stopped,
     "empty": empty,
 }
 

@@ -12,9 +12,12 @@ from mlgate.report.cold_start import PHASES
 from mlgate.report.html import MAX_BYTES as MAX_HTML
 from mlgate.report.html import render_html
 from mlgate.report.junit import render_junit
+from mlgate.report.load import COLUMNS
 from mlgate.report.markdown import MAX_BYTES as MAX_MARKDOWN
 from mlgate.report.markdown import render_markdown
 from mlgate.report.measurements import SHOWN
+
+GENERATOR = ["offered_rate", "achieved_rate", "send_lag_p99_ms", "dropped", "generator_cores", "pinned", "calibration"]
 
 text = st.text(st.characters(), max_size=40)
 name_text = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -46,6 +49,16 @@ tables = st.fixed_dictionaries(
         ),
     },
 )
+column = st.lists(leaf | st.floats(0, 1e3), max_size=4)
+series = st.fixed_dictionaries(
+    {"bin_s": st.just(1.0) | leaf, "duration_s": st.floats(0, 5) | leaf},
+    optional=dict.fromkeys(COLUMNS, column | leaf),
+)
+quantiles = st.lists(st.floats(0, 0.999), max_size=4, unique=True).map(sorted)
+curves = st.fixed_dictionaries(
+    {"n": st.integers(0, 100) | leaf, "quantiles": quantiles | leaf, "response_ms": column, "service_ms": column | leaf}
+)
+step = st.dictionaries(st.sampled_from(["callers", "rate", "error_share", "p95_ms", "p99_ms", "exceeded"]), leaf)
 weak = st.dictionaries(st.sampled_from(["slice", "n", "value", "overall", "p_adjusted"]), leaf)
 shaped = st.fixed_dictionaries(
     {},
@@ -66,6 +79,14 @@ shaped = st.fixed_dictionaries(
                 "counts": st.lists(st.integers(0, 5), max_size=4),
             }
         ),
+        "over_time": series | anything,
+        "percentile_curve": curves | anything,
+        "champion_percentile_curve": curves | anything,
+        "generator": st.dictionaries(st.sampled_from(GENERATOR), leaf | st.dictionaries(text, leaf)) | leaf,
+        "steps": st.lists(step | leaf, max_size=3) | anything,
+        "headroom": leaf,
+        "stopped": leaf,
+        "response_ms": st.dictionaries(st.sampled_from(["p50", "p95"]), leaf) | leaf,
         "advisory": st.booleans(),
         "tables": tables | leaf,
         "weak_slices": st.lists(weak | leaf, max_size=2) | leaf,
@@ -104,6 +125,8 @@ check = st.builds(
             "accuracy.slices",
             "accuracy.gap",
             "load.p95_latency",
+            "load.memory",
+            "load.regression",
             "cold_start.ready",
         ]
     )

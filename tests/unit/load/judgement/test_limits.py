@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,43 +5,15 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from mlgate.evidence import Cause, Outcome, canonical_digest
-from mlgate.load.judgement import (
-    Bounds,
-    _burst_effects,
-    judge_error_rate,
-    judge_percentile,
-    judge_rate,
-    not_judged,
-    unhealthy,
-)
-from mlgate.load.samples import CONNECTION, STATUS, Health, Samples
-from mlgate.load.schedule import constant
+from mlgate.load import tally
+from mlgate.load.judgement import Bounds, judge_error_rate, judge_percentile, judge_rate
+from mlgate.load.judgement.bounds import _burst_effects
+from mlgate.load.samples import ErrorKind
 from mlgate.statistics.proportions import design_effect, requests_needed
 from mlgate.statistics.quantiles import quantile_interval
+from tests.unit.load.judgement.runs import erring, run, spread
 
 PASSED, FAILED, INCONCLUSIVE = Outcome.PASSED, Outcome.FAILED, Outcome.INCONCLUSIVE
-
-
-def run(n, *, rate=100.0, over=(), response_ms=10.0, slow_ms=400.0):
-    """Return *n* good answers after *response_ms*; those whose index is in *over* took *slow_ms*."""
-    samples = Samples.unsent(np.arange(n) / rate)
-    times = np.full(n, response_ms) if np.isscalar(response_ms) else np.array(response_ms, float)
-    times[list(over)] = slow_ms
-    samples.sent_s[:] = samples.intended_s
-    samples.done_s[:] = samples.intended_s + times / 1000
-    samples.status[:], samples.error[:] = 200, ""
-    return samples
-
-
-def spread(count, n):
-    """Return *count* indices, as evenly among *n* as they go."""
-    return np.linspace(0, n - 1, count).astype(int).tolist()
-
-
-def erring(samples, indices, *, code=STATUS, status=500):
-    """Turn the answers at *indices* into errors."""
-    samples.error[list(indices)], samples.status[list(indices)] = code, status
-    return samples
 
 
 # The least n with P(binomial(n, 1 %) <= k) <= 5 %, by scipy.stats.binom: 299, 1 049, 2 902, 6 323 for k = 0, 5, 20, 50.
@@ -195,7 +165,7 @@ def test_needed_requests_would_pass():
 
 def test_the_findings_fit_into_evidence():
     """Findings with infinities, histograms and numpy numbers are canonical JSON."""
-    samples = erring(run(600), [1, 2, 3], code=CONNECTION, status=0)
+    samples = erring(run(600), [1, 2, 3], code=ErrorKind.CONNECTION, status=0)
     samples.done_s[1] = np.nan
     for finding in (
         judge_percentile(samples, q=0.99, limit_ms=250, confidence=0.95),
@@ -223,7 +193,7 @@ def test_who_erred_is_said():
     """Answers of 500 are the model's; connections that break are the server's."""
     by_model = judge_error_rate(erring(run(600), range(60)), limit_share=0.01, confidence=0.95)
     by_server = judge_error_rate(
-        erring(run(600), range(60), code=CONNECTION, status=0), limit_share=0.01, confidence=0.95
+        erring(run(600), range(60), code=ErrorKind.CONNECTION, status=0), limit_share=0.01, confidence=0.95
     )
     assert (by_model.cause, by_server.cause) == (Cause.MODEL, Cause.SERVER)
     assert by_model.details["statuses"] == {"500": 60}
@@ -236,52 +206,6 @@ def test_what_counts_as_an_error_can_be_said():
     finding = judge_error_rate(samples, limit_share=0.05, confidence=0.95, classify=lambda these: these.status == 503)
     assert finding.outcome is PASSED
     assert finding.measured == pytest.approx(3 / 600)
-
-
-def queue(n, rate, service_s, *, stall=None):
-    """Return samples of a server that answers one request at a time; *stall* is (from, seconds)."""
-    samples = run(n, rate=rate)
-    free_s = 0.0
-    for index, intended_s in enumerate(samples.intended_s):
-        start = max(free_s, intended_s)
-        if stall and stall[0] <= start < stall[0] + stall[1]:
-            start = stall[0] + stall[1]
-        free_s = start + service_s
-        samples.done_s[index] = free_s
-    return samples
-
-
-@pytest.mark.parametrize(
-    ("samples", "outcome"),
-    [
-        (queue(6000, 100, 0.005), PASSED),
-        (queue(6000, 100, 0.0095), PASSED),
-        (queue(6000, 100, 0.005, stall=(20, 2)), PASSED),
-        (queue(6000, 100, 0.0103), FAILED),
-        (queue(6000, 100, 0.03), FAILED),
-        (queue(300, 100, 0.03), FAILED),
-        (queue(600, 20, 0.04), PASSED),
-        (queue(600, 20, 0.055), FAILED),
-        (queue(10, 1, 0.2), PASSED),
-        (run(6000, response_ms=900.0), PASSED),
-        (erring(run(6000), range(6000)), PASSED),
-        (erring(run(6000), range(3000), code=CONNECTION, status=0), FAILED),
-    ],
-)
-def test_a_server_carries_the_rate_or_its_backlog_grows(samples, outcome):
-    """A stall that is caught up with and slow answers pass; 3 % overload does not; an error is an answer."""
-    rate = 1 / (samples.intended_s[1] - samples.intended_s[0])
-    finding = judge_rate(samples, rate=round(float(rate), 6))
-    assert finding.outcome is outcome, finding.reason
-    assert (finding.cause is None) == (outcome is PASSED)
-    assert finding.unit == "1/s"
-
-
-def test_the_carried_rate_is_measured():
-    """A server that takes 30 ms a request, one at a time, carries 33/s of 100/s."""
-    finding = judge_rate(queue(6000, 100, 0.03), rate=100)
-    assert finding.measured == pytest.approx(33.3, abs=1)
-    assert "backlog growing" in finding.reason
 
 
 @pytest.mark.parametrize("judge", ["percentile", "error_rate", "rate"])
@@ -297,41 +221,3 @@ def test_a_run_without_samples_never_passes(judge):
     assert finding.cause is Cause.HARNESS
 
 
-HEALTHY = Health(offered_rate=100, achieved_rate=100, send_lag_p99_ms=1.2, dropped=0, cpu_share=0.04)
-
-
-@pytest.mark.parametrize(
-    ("change", "word"),
-    [
-        ({}, None),
-        ({"send_lag_p99_ms": 10.0}, None),
-        ({"send_lag_p99_ms": 10.1}, "late"),
-        ({"achieved_rate": 98.9, "dropped": 11}, "dropped"),
-        ({"achieved_rate": 99.1}, None),
-    ],
-)
-def test_a_generator_that_lags_or_drops_is_unhealthy(change, word):
-    """Beyond 10 % of the tightest limit, or below 99 % of the sends, nothing is judged."""
-    reason = unhealthy(run(1000), replace(HEALTHY, **change), 100)
-    assert (reason is None) if word is None else (word in reason)
-
-
-def test_an_unhealthy_run_is_inconclusive_and_says_what_to_change():
-    """The harness is the cause, and the advice names the remedy."""
-    late = constant(100, 10).sends_s
-    samples = run(1000)
-    samples.sent_s[:] = late + 0.05
-    health = Health.of(samples, rate=100, duration_s=10, cpu_share=0.97)
-    finding = not_judged(unhealthy(samples, health, 250))
-    assert finding.outcome is INCONCLUSIVE
-    assert finding.cause is Cause.HARNESS
-    assert finding.advice == "free a core for the generator and run again"
-    assert "50 ms late" in finding.reason
-
-
-def test_requests_that_never_left_are_unhealthy_whatever_the_health_says():
-    """The samples outvote the summary."""
-    samples = run(1000)
-    samples.sent_s[:20] = np.nan
-    assert unhealthy(samples, HEALTHY, 250) is not None
-    assert unhealthy(Samples.unsent(np.arange(5.0)), HEALTHY, 250).startswith("no request was sent")
