@@ -24,8 +24,9 @@ MAX_REQUESTS = 100_000_000
 MIN_SOAK_S = 600.0
 # Where the policy names none: from where a ramp starts, how high and how long a spike is. As in the section's example.
 RAMP_FROM, SPIKE_TO, SPIKE_LENGTH = 0.1, 3.0, 1 / 6
-# From here on a run shows how memory and latency go on: drift compares thirds, and a third needs five blocks of a second.
-MIN_TREND_S = 15.0
+# From here on a run shows how memory and latency go on: an engine counts once a second, a slope needs sixteen readings
+# after the first tenth of the run, and drift five seconds on either side.
+MIN_TREND_S = 20.0
 # Where the first third and the last are sent at the same rate: latency depends on it.
 STEADY = ("constant", "spike", "soak")
 # Of `runtime.memory`. What a server may gain over a run before it is taken to leak.

@@ -45,6 +45,9 @@ ERROR_PARTS, LATENCY_PARTS = 8.0, 1.0
 BETS = (0.9, 0.5, 0.1)
 WEALTH = (0.5, 0.4, 0.1)
 
+# The cap to the power of the seconds that it is for is 1/alpha but for rounding.
+ROUNDING = 1e-9
+
 # Wholly bad seconds that are needed at least, and at most: a run of 60 s at p95 bears six of them by the bound, and a
 # server that has hung for five has hung.
 FEWEST_BAD, MOST_BAD = 2, 5
@@ -231,12 +234,11 @@ class _Bet:
     def _wealth(self, counts: NDArray[np.int64]) -> float:
         """Return the most that the bets were ever worth: what is not known yet counts as good, so that it was worth that at least."""
         begun = self._sizes[: len(counts)]
-        share = counts[begun > 0] / begun[begun > 0] - self.limit.share
-        if not len(share):
+        shares = counts[begun > 0] / begun[begun > 0]
+        if not len(shares):
             return 1.0
-        bets = np.array(BETS)[:, np.newaxis] / self.limit.share
-        factors = np.minimum(1 + bets * share, self.cap)
-        return float((np.array(WEALTH) @ np.cumprod(factors, axis=1)).max()) * (1 + 1e-9)
+        factors = _factors(shares, self.limit.share, self.cap)
+        return float((np.array(WEALTH) @ np.cumprod(factors, axis=1)).max()) * (1 + ROUNDING)
 
     def _failed(self, counts: NDArray[np.int64], confidence: float) -> bool:
         """Say whether the whole run is failed with *counts*, all else being good."""
@@ -244,6 +246,12 @@ class _Bet:
             return False
         bounds = Bounds.of_blocks(self._sizes, counts, limit_share=self.limit.share, confidence=confidence)
         return bounds.outcome is Outcome.FAILED
+
+
+def _factors(shares: NDArray[np.float64], limit_share: float, cap: float) -> NDArray[np.float64]:
+    """Return what each bet pays for seconds in which *shares*, shape (m,), violate: shape (bets, m), none above *cap*."""
+    bets = np.array(BETS)[:, np.newaxis] / limit_share
+    return np.minimum(1 + bets * (shares - limit_share), cap)
 
 
 def _first_bad(sizes: NDArray[np.int64], count: int) -> NDArray[np.int64]:

@@ -93,7 +93,9 @@ def run_load(plan: LoadPlan, *, folder: Path, timeout_s: float | None = None, wa
 
 
 def _deadline_s(plan: LoadPlan) -> float:
-    requests_s = plan.schedule.lead_s + plan.schedule.duration_s + (WARM_UP_REQUESTS * len(plan.targets) + 1) * plan.timeout_s
+    requests_s = (
+        plan.schedule.lead_s + plan.schedule.duration_s + (WARM_UP_REQUESTS * len(plan.targets) + 1) * plan.timeout_s
+    )
     return _start_allowance_s() + requests_s + FINISH_ALLOWANCE_S
 
 
@@ -188,8 +190,6 @@ def _start_allowance_s() -> float:
 
 
 def _read(plan: LoadPlan, folder: Path, private: Path, stopped: str) -> LoadRun:
-    from mlgate.load.sample_file import write_samples  # noqa: PLC0415  (pyarrow, 0.2 s, that only a run pays for)
-
     try:
         ran = Ran.read(private)
         samples = Samples.mapped(private / ROWS_FILE)
@@ -202,9 +202,17 @@ def _read(plan: LoadPlan, folder: Path, private: Path, stopped: str) -> LoadRun:
         raise _failure(folder, f"sent {int(samples.sent.sum())} of {len(plan.schedule)} requests")
     rate = plan.schedule.rate if ran.stopped_s is None else len(samples) / end_s
     health = Health.of(samples, rate=rate, duration_s=end_s, cpu_share=ran.cpu_share)
-    write_samples(samples, folder / SAMPLES_FILE)
-    (folder / HEALTH_FILE).write_text(json.dumps({**asdict(health), "stopped": stopped}), encoding="utf-8")
-    return LoadRun(samples=samples, health=health, started_at=ran.started_at, answers=answers, stopped=stopped)
+    run = LoadRun(samples=samples, health=health, started_at=ran.started_at, answers=answers, stopped=stopped)
+    write_run(run, folder)
+    return run
+
+
+def write_run(run: LoadRun, folder: Path) -> None:
+    """Write samples and health of *run* to *folder*, in place of what is there."""
+    from mlgate.load.sample_file import write_samples  # noqa: PLC0415  (pyarrow, 0.2 s, that only a run pays for)
+
+    write_samples(run.samples, folder / SAMPLES_FILE)
+    (folder / HEALTH_FILE).write_text(json.dumps({**asdict(run.health), "stopped": run.stopped}), encoding="utf-8")
 
 
 def _failure(folder: Path, what: str) -> LoadGeneratorError:

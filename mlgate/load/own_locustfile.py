@@ -108,7 +108,8 @@ def _environment(private: Path, cores: Collection[int] | None) -> dict[str, str]
     """Return this process's own environment: the file is the user's program, and may need a token or a proxy of theirs."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("LOCUST_")}
     root = str(Path(mlgate.__file__).parents[1])
-    paths = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+    inherited = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    paths = [os.path.abspath(path) for path in inherited if path]  # noqa: PTH100  (resolve() would follow links)
     place = {CORES_VARIABLE: ",".join(map(str, cores or ()))}
     path = {"PYTHONPATH": os.pathsep.join([*paths, root])}
     return {**own, **place, **path, "HOME": str(private), PLAN_VARIABLE: str(private)}

@@ -61,13 +61,14 @@ class Recorded:
     def __init__(self) -> None:
         self._histogram = HdrHistogram(1, LARGEST_MS * UNITS_PER_MS, DIGITS)
         self._n = 0
+        self._buckets: tuple[NDArray[np.float64], NDArray[np.int64]] | None = None
 
     def __len__(self) -> int:
         return self._n
 
     def add(self, times_ms: NDArray[np.float64]) -> None:
         """Record *times_ms*; infinite ones count, and have no bucket."""
-        self._n += len(times_ms)
+        self._n, self._buckets = self._n + len(times_ms), None
         finite = times_ms[np.isfinite(times_ms)]
         units = np.clip(np.rint(finite * UNITS_PER_MS), 1, LARGEST_MS * UNITS_PER_MS).astype(np.int64)
         # One call per bucket in place of one per value, which would take a microsecond each: cut to the bits that a bucket keeps.
@@ -84,6 +85,11 @@ class Recorded:
 
     def buckets(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Return the middles of the buckets in ms, ascending, and how many latencies are in or below each."""
+        if self._buckets is None:
+            self._buckets = self._read()
+        return self._buckets
+
+    def _read(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         steps = [
             (step.value_iterated_to, step.count_at_value_iterated_to)
             for step in self._histogram.get_recorded_iterator()

@@ -30,5 +30,5 @@ def capacity_of(setting: Setting, *, server_share: float | None) -> Finding:
             )
     except LoadGeneratorError as error:
         return errored(str(error), details={"advisory": True})
-    words = headroom_words(load.rate, server_share, server.sandbox.cpus, capacity)
-    return report_capacity(capacity, rate=load.rate, headroom=words)
+    words = headroom_words(setting.pace[0], server_share, server.sandbox.cpus, capacity)
+    return report_capacity(capacity, rate=setting.pace[0], headroom=words)

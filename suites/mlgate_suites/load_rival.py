@@ -77,7 +77,7 @@ def _rows_for(setting: Setting, champion: Champion, data: EvaluationData | None)
 def _measure(setting: Setting, other: ScoringClient, rows: Rows) -> Beside:
     load, server = setting.load, setting.client.server
     drawn = setting.seed if load.arrivals == "poisson" else None
-    schedule, side = interleaved(load.rate, load.duration, REGRESSION_BLOCKS, GAP_S, drawn)
+    schedule, side = interleaved(*setting.pace, REGRESSION_BLOCKS, GAP_S, drawn)
     targets, body = [], np.zeros(len(schedule), np.int32)
     for index, (client, source) in enumerate(((setting.client, setting.rows), (other, rows))):
         mine = side == index
@@ -112,7 +112,7 @@ def judge_beside(beside: Beside, setting: Setting, *, tightest_ms: float) -> Fin
     if run is None:
         say = errored if beside.cause is Cause.HARNESS else inconclusive
         return say(beside.problem, cause=beside.cause, limit=load.max_ratio_to_champion)
-    host = host_too_small(beside.usage, run.health, cpus=setting.policy.values.runtime.cpus, rate=load.rate)
+    host = host_too_small(beside.usage, run.health, cpus=setting.policy.values.runtime.cpus, rate=setting.pace[0])
     reason = unhealthy(run.samples, run.health, tightest_ms)
     if reason is not None:
         return not_judged(host or reason, cause=Cause.ENVIRONMENT if host else Cause.HARNESS)
@@ -123,7 +123,7 @@ def judge_beside(beside: Beside, setting: Setting, *, tightest_ms: float) -> Fin
         max_ratio=load.max_ratio_to_champion,
         confidence=load.confidence,
         seed=setting.seed,
-        pair_s=2 * (load.duration / REGRESSION_BLOCKS + GAP_S),
+        pair_s=2 * (setting.pace[1] / REGRESSION_BLOCKS + GAP_S),
     )
     curves = {"percentile_curve": percentile_curve(sides[0]), "champion_percentile_curve": percentile_curve(sides[1])}
     details = {**finding.details, **curves, "samples": f"load/{FOLDER}/{SAMPLES_FILE}"}

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,13 @@ from mlgate.generation.input_space import InputSpace
 from mlgate.load.calibration import Calibration
 from mlgate.load.cores import Placement, place
 from mlgate.load.early import EarlyStop, Limit
-from mlgate.load.locust import SAMPLES_FILE, LoadRun, Watch, run_load
+from mlgate.load.locust import MASTER_VARIABLE, LoadRun, Watch, run_load, write_run
 from mlgate.load.monitor import Monitor
 from mlgate.load.noop import noop_server
 from mlgate.load.own_locustfile import run_locustfile
 from mlgate.load.plan import LoadPlan, Target
 from mlgate.load.progress import LoadProgress
 from mlgate.load.requests import rows_needed, sizes_of, target_of
-from mlgate.load.sample_file import write_samples
 from mlgate.load.samples import ErrorKind, Health, Samples
 from mlgate.load.schedule import Schedule, constant, prefixed, schedule_of
 from mlgate.load.usage import UsageSeries
@@ -49,7 +49,7 @@ READ_EVERY_S, FEWEST_READINGS = 1.0, 30
 Rows = Callable[[int], Batch]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Setting:
     """What a load run needs of the gate run.
 
@@ -79,6 +79,19 @@ class Setting:
     def load(self) -> Load:
         """The section of the policy."""
         return self.policy.values.load
+
+    @cached_property
+    def schedule(self) -> Schedule | None:
+        """What is sent, and when; `None` where a locustfile of the user's own decides that."""
+        if self.load.locustfile is not None:
+            return None
+        return schedule_of(self.load, self.seed, self.policy.folder)
+
+    @property
+    def pace(self) -> tuple[float, float]:
+        """Mean rate in requests per second, and seconds."""
+        schedule = self.schedule
+        return (self.load.rate, self.load.duration) if schedule is None else (schedule.rate, schedule.duration_s)
 
     @property
     def timeout_s(self) -> float:
@@ -121,9 +134,9 @@ def generated(space: InputSpace, seed: int) -> Rows:
 def measure(setting: Setting) -> Measured:
     """Put the version under load as the policy says; samples and locust's report stay in the folder."""
     setting.client.recover()
-    if setting.load.locustfile is not None:
-        return _measured(setting, lambda _cores: _run_own(setting), schedule=None)
-    schedule = schedule_of(setting.load, setting.seed, setting.policy.folder)
+    schedule = setting.schedule
+    if schedule is None:
+        return _measured(setting, lambda cores: _run_own(setting, cores), schedule=None)
     sizes = sizes_of(setting.load.batch, len(schedule), setting.seed)
     target, body = target_of(
         setting.client.server.url, setting.client.protocol, setting.rows(rows_needed(sizes)), sizes, seed=setting.seed
@@ -137,7 +150,7 @@ def measure(setting: Setting) -> Measured:
         return replace(measured, early=early)
     run, wrong = mark_wrong(measured.run, setting.client, unloaded, setting.equality)
     if wrong:
-        write_samples(run.samples, setting.folder / SAMPLES_FILE)
+        write_run(run, setting.folder)
     return replace(measured, run=run, early=early, wrong=wrong)
 
 
@@ -183,36 +196,49 @@ def apart(servers: list[ModelServer], *, workers: int) -> Iterator[Placement]:
 def _run_planned(
     setting: Setting, schedule: Schedule, target: Target, body: Any, early: EarlyStop, cores: Placement
 ) -> tuple[LoadRun, Calibration | None]:
+    plan = LoadPlan(
+        targets=(target,),
+        schedule=schedule,
+        body=body,
+        timeout_s=setting.timeout_s,
+        workers=setting.load.workers,
+        cores=cores.generator,
+    )
+    master = os.environ.get(MASTER_VARIABLE)
+    if master:
+        # They may run anywhere: the no-op server listens on this host's loopback, and can not calibrate them.
+        setting.tell(
+            f"load: waiting for {plan.workers} x mlgate load-worker {master}; the version is at {target.url} here"
+        )
+        with progress_of(setting, schedule.duration_s) as progress:
+            return run_load(plan, folder=setting.folder, watch=_both(early, progress)), None
     length_s = min(MOST_CALIBRATION_S, max(LEAST_CALIBRATION_S, CALIBRATION_REQUESTS / schedule.rate))
     calibrating = constant(schedule.peak_rate, length_s)
-    whole, sides = prefixed(schedule, calibrating)
     first = len(calibrating)
+    whole, sides = prefixed(schedule, calibrating)
     with noop_server(service_s=NOOP_SERVICE_S, cores=cores.server) as url:
         noop = Target(url=url, bodies=target.bodies, content_type=target.content_type)
-        plan = LoadPlan(
-            targets=(target, noop),
-            schedule=whole,
-            body=np.concatenate([np.resize(body, first), body]).astype(np.int32),
-            target=sides,
-            timeout_s=setting.timeout_s,
-            workers=setting.load.workers,
-            cores=cores.generator,
-        )
+        bodies = np.concatenate([np.resize(body, first), body]).astype(np.int32)
+        plan = replace(plan, targets=(target, noop), schedule=whole, body=bodies, target=sides)
         with progress_of(setting, schedule.duration_s) as progress:
             run = run_load(plan, folder=setting.folder, watch=_both(early, progress, skip=first))
     calibration = Calibration.of(
         run.samples.take(slice(0, first)), service_ms=NOOP_SERVICE_S * 1000, generator_cpu_share=run.health.cpu_share
     )
-    run = replace(run, samples=run.samples.take(slice(first, None)))
-    length_s = schedule.duration_s if not run.stopped else float(run.samples.intended_s.max(initial=0.0)) or 1.0
-    health = Health.of(
-        run.samples, rate=len(run.samples) / length_s, duration_s=length_s, cpu_share=run.health.cpu_share
-    )
-    write_samples(run.samples, setting.folder / SAMPLES_FILE)
-    return replace(run, health=health), calibration
+    return without_first(run, first, schedule, setting.folder), calibration
 
 
-def _run_own(setting: Setting) -> tuple[LoadRun, None]:
+def without_first(run: LoadRun, count: int, schedule: Schedule, folder: Path) -> LoadRun:
+    """Return *run* without the calibration, its first *count* requests, and leave the files so."""
+    samples = run.samples.take(slice(count, None))
+    length_s = schedule.duration_s if not run.stopped else float(samples.intended_s.max(initial=0.0)) or 1.0
+    health = Health.of(samples, rate=len(samples) / length_s, duration_s=length_s, cpu_share=run.health.cpu_share)
+    run = replace(run, samples=samples, health=health)
+    write_run(run, folder)
+    return run
+
+
+def _run_own(setting: Setting, cores: Placement) -> tuple[LoadRun, None]:
     own = setting.load.locustfile
     if own is None:
         raise ValueError("the policy names no locustfile")
@@ -226,6 +252,7 @@ def _run_own(setting: Setting) -> tuple[LoadRun, None]:
             timeout_s=setting.timeout_s,
             folder=setting.folder,
             watch=progress,
+            cores=cores.generator,
         )
     return run, None
 
@@ -241,7 +268,7 @@ def progress_of(setting: Setting, duration_s: float) -> LoadProgress:
     )
 
 
-def _both(early: EarlyStop, progress: LoadProgress, *, skip: int) -> Watch:
+def _both(early: EarlyStop, progress: LoadProgress, *, skip: int = 0) -> Watch:
     def watch(samples: Samples, at_s: float) -> str | None:
         rows = samples.take(slice(skip, None))
         progress(rows, at_s)

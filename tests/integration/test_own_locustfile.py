@@ -83,7 +83,7 @@ def test_the_file_runs_as_locust_would_run_it_by_hand(locustfile, tmp_path, monk
         assert (recorder.BODY, client.NAME, os.environ["A_TOKEN"]) == ("[1]", "client", "s3cret")
         home = os.environ["HOME"]
 
-        class Recorder(HttpUser):  # a name that the recorder has too
+        class Raised(HttpUser):  # a name that the recorder has too
             @task
             def predict(self):
                 assert open("bodies.json").read() == recorder.BODY

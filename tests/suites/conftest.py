@@ -3,6 +3,7 @@
 import json
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,19 @@ def data() -> EvaluationData:
 @pytest.fixture
 def bench(signature: Any, data: EvaluationData, tmp_path: Path) -> Iterator[Callable[..., Bench]]:
     """Put a model on the bench: `bench(predict)`; servers are stopped at the end."""
+    with benches(signature, data, tmp_path) as put:
+        yield put
+
+
+@pytest.fixture
+def quiet_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody can look at the host's cores: its neighbours are no part of a mutant, and would excuse its failure."""
+    monkeypatch.setattr("mlgate.load.monitor._host_times", lambda: None)
+
+
+@contextmanager
+def benches(signature: Any, data: EvaluationData, folder: Path) -> Iterator[Callable[..., Bench]]:
+    """Yield what puts a model on the bench; what a run leaves, and what its policy names, is in *folder*."""
     servers: list[InProcessServer] = []
 
     def put(
@@ -95,6 +109,7 @@ def bench(signature: Any, data: EvaluationData, tmp_path: Path) -> Iterator[Call
         policy: str = POLICY,
         app: Callable[[Any], Any] = lambda inner: inner,
         champion: Predict | None = None,
+        champion_app: Callable[[Any], Any] = lambda inner: inner,
         signed: Any = None,
         **more: Any,
     ) -> Bench:
@@ -104,24 +119,26 @@ def bench(signature: Any, data: EvaluationData, tmp_path: Path) -> Iterator[Call
         servers.append(server)
         served = None
         if champion is not None:
-            other = InProcessServer(lambda: champion, signature)
+            other = InProcessServer(lambda: champion, signature, app=champion_app)
             served = ServedChampion(server=other, signature=None, artifact_digest="sha256:champion")
             served.signature = _parsed(signature)
         example = json.dumps({"dataframe_split": {"columns": list(EXAMPLE.columns or ()), "data": list(EXAMPLE.rows)}})
         return Bench(
             server=server,
             signature=own,
-            policy=parse_policy(policy),
-            output=tmp_path,
+            policy=parse_policy(policy, path=more.pop("path", None)),
+            output=folder,
             data=more.pop("data", data),
             champion=served,
             example=example.encode(),
             **more,
         )
 
-    yield put
-    for server in servers:
-        server.stop()
+    try:
+        yield put
+    finally:
+        for server in servers:
+            server.stop()
 
 
 def _parsed(signature: Any) -> Any:

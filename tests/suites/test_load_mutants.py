@@ -1,71 +1,169 @@
-"""Each check of the load suite fails its mutant, and no other check of the suite does."""
+"""Each check of the load suite fails its mutant, and no other check of the suite does; a healthy model passes all."""
 
 import itertools
+import threading
 import time
 
 import numpy as np
+import pyarrow.parquet as pq
+import pytest
 
-from tests.suites.conftest import POLICY, healthy
-from tests.suites.test_schema_mutants import only
+from mlgate.evaluation.rows import EvaluationData
+from mlgate.evidence import Cause
+from tests.suites.conftest import benches, healthy
+from tests.suites.misbehaving import answering
+from tests.suites.under_load import every, fails_alone, hanging, policy_of, taking
 
-# One-row requests come in turn, so a counter picks an exact share of them.
+pytestmark = pytest.mark.usefixtures("quiet_host")
 
-
-def every(n, do):
-    """Return a model that calls `do(answer)` on every n-th request."""
-    counter = itertools.count()
-
-    def predict(frame, params=None):
-        answer = healthy(frame)
-        return do(answer) if next(counter) % n == 0 else answer
-
-    return predict
-
-
-def slow(seconds):
-    """Return a transformation that takes its time."""
-
-    def wait(answer):
-        time.sleep(seconds)
-        return answer
-
-    return wait
+# Limits of a second leave the generator 100 ms: a busy host with two cores keeps to that.
+FAST = "rate: 100/s, duration: 3500ms, p95: 1s"
+# Predictions that are asked for before the load: 20 bodies twice, and the generator's warm-up.
+AT_REST = 43
 
 
-LIMITS = "p95: 600ms, p99: 900ms"
+@pytest.fixture
+def few(data):
+    """So few rows that each of them is asked without load too, and that soon: 20 bodies, twice each."""
+    return EvaluationData.of(
+        source="few", digest="sha256:1", features=data.head(20), labels=data.labels[:20], keys=tuple(range(20))
+    )
 
 
-def test_a_slow_model_fails_the_p95_check_and_only_it(bench):
-    """A quarter of the requests takes long; no p99 is asked for, the rate is low."""
-    policy = POLICY.replace("rate: 100/s, duration: 3500ms", "rate: 20/s, duration: 15s").replace(LIMITS, "p95: 150ms")
-    assert only(bench(every(4, slow(0.2)), policy=policy).outcomes("load"), "load.p95_latency")
+@pytest.fixture(scope="module")
+def fit(signature, data, tmp_path_factory):
+    """One run of a healthy model that is long enough for every check: its findings, and the folder of its files."""
+    folder = tmp_path_factory.mktemp("fit")
+    with benches(signature, data, folder) as put:
+        yield put(policy=policy_of("rate: 40/s, duration: 15s, p95: 1s, p99: 1s")).findings("load"), folder / "load"
 
 
-def test_a_slow_tail_fails_the_p99_check_and_only_it(bench):
-    """Three in a hundred are slow: within what p95 allows, three times what p99 allows."""
-    policy = POLICY.replace("rate: 100/s, duration: 3500ms", "rate: 40/s, duration: 10s")
-    policy = policy.replace(LIMITS, "p95: 500ms, p99: 500ms")
-    outcomes = bench(every(33, slow(0.8)), policy=policy).outcomes("load")
-    assert outcomes["load.p99_latency"] == "failed"
-    assert outcomes["load.error_rate"] == outcomes["load.rate"] == "passed"
+def test_a_healthy_model_passes_every_check(fit):
+    """Latency, errors, rate, and what only a longer run shows."""
+    findings, _ = fit
+    assert [*findings] == [f"load.{name}" for name in ("p95_latency", "p99_latency", "error_rate", "rate", "memory", "drift")]
+    assert {str(found.outcome) for found in findings.values()} == {"passed"}, findings
+
+
+def test_raw_samples_are_kept(fit):
+    """Whoever doubts a percentile can compute it again: the samples of the model alone, and not of the calibration."""
+    findings, folder = fit
+    table = pq.read_table(folder / "samples.parquet").to_pydict()
+    response_ms = (np.array(table["done_s"]) - np.array(table["intended_s"])) * 1000
+    assert len(response_ms) == 600
+    p95 = findings["load.p95_latency"]
+    assert p95.measured == pytest.approx(np.quantile(response_ms, 0.95, method="inverted_cdf"), abs=0.1)
+    assert (folder / "locust.html").stat().st_size > 0
+
+
+def test_the_evidence_holds_what_the_report_draws(fit):
+    """Over time, the percentile curve, how the generator did and what the calibration found."""
+    details = fit[0]["load.rate"].details
+    assert {"over_time", "percentile_curve", "generator"} <= details.keys()
+    assert details["generator"]["calibration"]["n"] >= 100
+    assert details["generator"]["dropped"] == 0
+
+
+def test_a_slow_model_fails_the_p95_check_and_only_it(bench, few):
+    """One in five takes two seconds more; no p99 is asked for."""
+    app = taking(lambda call: 2.0 if call % 5 == 0 and call > AT_REST else 0.0)
+    findings = bench(app=app, data=few, policy=policy_of(FAST)).findings("load")
+    assert fails_alone(findings, "load.p95_latency"), findings
+
+
+def test_a_slow_tail_fails_the_p99_check_and_only_it(bench, few):
+    """One in forty is slow, two and a half times what p99 allows: 15 of 600, where p95 bears 20."""
+    app = taking(lambda call: 2.0 if call % 40 == 0 and call > AT_REST else 0.0)
+    policy = policy_of("rate: 100/s, duration: 6s, p95: 1s, p99: 1s")
+    findings = bench(app=app, data=few, policy=policy).findings("load")
+    assert fails_alone(findings, "load.p99_latency"), findings
 
 
 def test_a_model_with_some_bad_answers_fails_the_error_rate_check_and_only_it(bench):
-    """NaN in four of a hundred answers: 200 each, and errors all the same. Within what p95 allows, no p99 asked for."""
-    policy = POLICY.replace("rate: 100/s, duration: 3500ms", "rate: 100/s, duration: 6s").replace(LIMITS, "p95: 900ms")
-    outcomes = bench(every(33, lambda answer: np.full_like(answer, np.nan)), policy=policy).outcomes("load")
-    assert outcomes["load.error_rate"] == "failed"
-    assert outcomes["load.rate"] == "passed"
+    """NaN, a 500, a 200 with an error inside, each one in thirty: each is an error, and counted as its kind."""
+    nan, dead, lying = every(30), every(30), every(30)
+
+    def predict(frame, params=None):
+        return np.full(len(frame), np.nan) if nan() else healthy(frame)
+
+    def app(inner):
+        denying = answering(lying, body=b'{"error": "the feature store is down"}')(inner)
+        return answering(dead, status=500, body=b'{"error_code": "INTERNAL_ERROR"}')(denying)
+
+    findings = bench(predict, app=app, policy=policy_of(FAST)).findings("load")
+    assert fails_alone(findings, "load.error_rate"), findings
+    assert findings["load.error_rate"].details["errors"].keys() == {"not_finite", "5xx", "invalid_body"}
 
 
-def test_a_model_that_can_not_carry_the_rate_fails_the_rate_check(bench):
-    """Two threads at 50 ms carry 40/s; 100/s are offered, and the backlog grows."""
-    outcomes = bench(every(1, slow(0.05))).outcomes("load")
-    assert outcomes["load.rate"] == "failed"
+class Careless:
+    """Keeps what it is asked where every thread can see it, and every 40th time is slow to look at it again."""
+
+    def __init__(self):
+        self.calls = itertools.count(1)
+        self.frame = None
+
+    def __call__(self, frame, params=None):
+        self.frame = frame
+        if next(self.calls) % 40 == 0:
+            time.sleep(0.05)
+        return healthy(self.frame)
 
 
-def test_raw_samples_are_kept(bench):
-    """Whoever doubts a percentile can compute it again."""
-    put = bench()
-    put.findings("load")
-    assert (put.output / "load" / "samples.npz").stat().st_size > 0
+def test_a_model_that_is_wrong_where_requests_overlap_fails_the_error_rate_check_and_only_it(bench, few):
+    """It answers with 200 and another request's prediction; asked by itself, it is right."""
+    policy = policy_of("rate: 100/s, duration: 6s, p95: 1s")
+    findings = bench(make=Careless, data=few, policy=policy).findings("load")
+    assert fails_alone(findings, "load.error_rate"), findings
+    found = findings["load.error_rate"]
+    assert [*found.details["errors"]] == ["wrong_answer"]
+    assert found.details["wrong_answer"]["at_rest"] != found.details["wrong_answer"]["under_load"]
+
+
+def test_a_model_that_can_not_carry_the_rate_fails_the_rate_check_and_only_it(bench, few):
+    """It carries 40/s at most, 75/s are offered, and the limits are so wide that the backlog stays within them."""
+    door = threading.Semaphore(2)
+
+    def predict(frame, params=None):
+        with door:
+            time.sleep(0.05)
+        return healthy(frame)
+
+    policy = policy_of("rate: 75/s, duration: 4s, p95: 12s, p99: 12s", patience="15s")
+    findings = bench(predict, data=few, policy=policy).findings("load")
+    assert fails_alone(findings, "load.rate"), findings
+    assert findings["load.rate"].measured < 45
+
+
+def test_a_model_that_keeps_what_it_is_asked_fails_the_memory_check_and_only_it(bench):
+    """25 MiB a second, where 16 MiB in all are allowed. The check is asked for by name: the policy wants 15 s for it."""
+    kept = []
+
+    def predict(frame, params=None):
+        kept.append(b"x" * (256 << 10))
+        return healthy(frame)
+
+    put = bench(predict, policy=policy_of("rate: 100/s, duration: 4s, p95: 1s, max_memory_growth: 16MiB"))
+    findings = put.findings("load", *put.policy.expected_checks(champion=False)["load"], "load.memory")
+    assert fails_alone(findings, "load.memory"), findings
+    assert findings["load.memory"].measured > 50 << 20
+
+
+def test_a_model_that_slows_down_fails_the_drift_check_and_only_it(bench, few):
+    """Four times as slow from the end of the first third on, and within its limits all the time."""
+    app = taking(lambda call: 0.0 if call < AT_REST else 0.1 if call < AT_REST + 180 else 0.4)
+    findings = bench(app=app, data=few, policy=policy_of("rate: 40/s, duration: 15s, p95: 1s, p99: 1s")).findings("load")
+    assert fails_alone(findings, "load.drift"), findings
+    assert findings["load.drift"].measured > 2.5
+
+
+def test_a_model_that_hangs_is_failed_long_before_the_end(bench):
+    """Of a minute's requests a few seconds' are sent; nothing is passed that the whole minute was not seen of."""
+    policy = policy_of("rate: 20/s, duration: 60s, p95: 500ms", patience="1s")
+    findings = bench(app=hanging(), policy=policy, timeout_s=1.0).findings("load")
+    (failed,) = [key for key, found in findings.items() if found.outcome == "failed"]
+    assert fails_alone(findings, failed), findings
+    found = findings[failed]
+    assert found.details["planned_n"] == 1200
+    assert found.n < 1200 / 5
+    assert found.cause is Cause.SERVER
+    assert {key for key, other in findings.items() if other.outcome == "inconclusive"} == findings.keys() - {failed}

@@ -221,3 +221,40 @@ def test_a_run_without_samples_never_passes(judge):
     assert finding.cause is Cause.HARNESS
 
 
+def test_errors_are_told_by_kind():
+    """In words and in the details, the most frequent first."""
+    samples = erring(erring(run(600), range(60)), range(60, 63), code=ErrorKind.TIMEOUT, status=0)
+    finding = judge_error_rate(samples, limit_share=0.01, confidence=0.95)
+    assert "63 did (60 x 5xx, 3 x timeout)" in finding.reason
+    assert finding.details["errors"] == {"5xx": 60, "timeout": 3}
+
+
+def test_a_long_run_is_judged_alike_from_a_histogram(monkeypatch):
+    """Beyond the threshold the quantiles are within 0.1 %, and every count is the same."""
+    times = np.random.default_rng(5).lognormal(4, 0.7, 20_000)
+    samples = erring(run(20_000, response_ms=times), spread(37, 20_000))
+    exact = judge_percentile(samples, q=0.99, limit_ms=290, confidence=0.95)
+    errors = judge_error_rate(samples, limit_share=0.005, confidence=0.95)
+    monkeypatch.setattr(tally, "EXACT_UP_TO", 1_000)
+    monkeypatch.setattr(tally, "CHUNK", 3_001)
+    recorded = judge_percentile(samples, q=0.99, limit_ms=290, confidence=0.95)
+    counted = ("allowed", "violations", "n_eff", "design_effect", "errors")
+    assert [recorded.details[name] for name in counted] == [exact.details[name] for name in counted]
+    assert recorded.outcome is exact.outcome
+    assert recorded.measured == pytest.approx(exact.measured, rel=1e-3)
+    assert recorded.measured != exact.measured
+    assert recorded.interval == pytest.approx(exact.interval, rel=1e-3)
+    for name in ("response_ms", "service_ms"):
+        assert recorded.details[name] == pytest.approx(exact.details[name], rel=1e-3)
+    assert sum(recorded.details["histogram"]["counts"]) == sum(exact.details["histogram"]["counts"])
+    assert judge_error_rate(samples, limit_share=0.005, confidence=0.95) == errors
+
+
+@given(st.lists(st.integers(0, 8), min_size=1, max_size=20), st.integers(8, 30))
+def test_bounds_need_only_what_each_second_holds(counts, size):
+    """From counts per block as from the requests one by one."""
+    violating = np.concatenate([np.arange(size) < count for count in counts])
+    sends = np.repeat(np.arange(len(counts)), size) + np.tile(np.arange(size) / size, len(counts))
+    limits = {"limit_share": 0.05, "confidence": 0.95}
+    of_blocks = Bounds.of_blocks(np.full(len(counts), size), np.array(counts), **limits)
+    assert of_blocks == Bounds.of(violating, sends, **limits)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mlgate.evidence import Cause, Outcome
+from mlgate.evidence import Outcome
 from mlgate.load.judgement import judge_rate
 from mlgate.load.samples import ErrorKind, Samples
 from tests.unit.load.judgement.runs import erring, queue, run
@@ -42,3 +42,27 @@ def test_the_carried_rate_is_measured():
     assert "backlog growing" in finding.reason
 
 
+def users(count, think_s, service_s, duration_s=30.0):
+    """Return the requests of *count* users that wait for an answer and then pause."""
+    turns = int(duration_s / (think_s + service_s))
+    sends = np.sort(np.concatenate([np.arange(turns) * (think_s + service_s) + 0.001 * user for user in range(count)]))
+    samples = Samples.unsent(sends)
+    samples.sent_s[:], samples.done_s[:] = sends, sends + service_s
+    samples.status[:], samples.error[:] = 200, ErrorKind.NONE
+    return samples
+
+
+@pytest.mark.parametrize(
+    ("samples", "outcome"),
+    [
+        (users(10, 0.4, 0.1), PASSED),
+        (users(10, 0.0, 1.0), FAILED),
+        (users(5, 0.4, 0.1), Outcome.INCONCLUSIVE),
+        (erring(users(10, 0.4, 0.1), range(300)), PASSED),
+    ],
+)
+def test_users_that_wait_are_judged_by_what_they_were_answered(samples, outcome):
+    """Good or bad answers count; users that pause and so ask for less than the rate say nothing about the server."""
+    finding = judge_rate(samples, rate=20, closed_loop_s=30)
+    assert finding.outcome is outcome, finding.reason
+    assert finding.measured == pytest.approx(len(samples) / 30, rel=0.05)
