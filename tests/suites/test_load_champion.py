@@ -18,19 +18,19 @@ def short_blocks(quiet_host, monkeypatch):
 def beside(bench, *, challenger_s, champion_s):
     """Return a bench with both sides, each of which takes its seconds more than the healthy model.
 
-    So many that a neighbour who stalls one side for a fifth of a second is no 1.25 times.
+    So many that a neighbour who stalls one side for a tenth of a second is no 1.25 times.
     """
     return bench(
         app=taking(lambda _: challenger_s),
         champion=healthy,
         champion_app=taking(lambda _: champion_s),
-        policy=policy_of("rate: 51/s, duration: 6s, p95: 3s, max_ratio_to_champion: 1.25"),
+        policy=policy_of("rate: 62/s, duration: 5s, p95: 2s, max_ratio_to_champion: 1.25"),
     )
 
 
 def test_a_challenger_that_is_slower_than_the_champion_fails_the_regression_check_and_only_it(bench):
     """1.6 times as slow, where 1.25 times is allowed, and well within the limit of p95."""
-    findings = beside(bench, challenger_s=1.28, champion_s=0.8).findings("load")
+    findings = beside(bench, challenger_s=0.64, champion_s=0.4).findings("load")
     assert fails_alone(findings, CHECK), findings
     assert 1.3 < findings[CHECK].measured < 1.8
     assert findings[CHECK].cause is Cause.MODEL
@@ -38,7 +38,7 @@ def test_a_challenger_that_is_slower_than_the_champion_fails_the_regression_chec
 
 def test_a_challenger_as_fast_as_the_champion_passes(bench):
     """And the evidence holds both sides' percentile curves, for the report."""
-    put = beside(bench, challenger_s=0.8, champion_s=0.8)
+    put = beside(bench, challenger_s=0.4, champion_s=0.4)
     found = put.findings("load", CHECK)[CHECK]
     assert found.outcome == "passed", found
     assert {"percentile_curve", "champion_percentile_curve"} <= found.details.keys()
