@@ -14,6 +14,7 @@ from mlgate.cli import (
     gate,
     image,
     init,
+    keys,
     load_worker,
     policy,
     promote,
@@ -47,6 +48,7 @@ for module in (test, gate, promote, status, report, replay, init, doctor, demo, 
 app.add_typer(policy.app, name="policy")
 app.add_typer(image.app, name="image")
 app.add_typer(accuracy.app, name="accuracy")
+app.add_typer(keys.app, name="keys")
 
 
 def run(arguments: Sequence[str]) -> int:

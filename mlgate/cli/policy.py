@@ -1,6 +1,7 @@
-"""`mlgate policy show|check|schema`."""
+"""`mlgate policy show|check|schema|diff`."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -8,7 +9,7 @@ import typer
 
 from mlgate.cli.console import Output, OutputOption, PolicyOption, emit_json, result, table
 
-app = typer.Typer(help="Show, check or describe the policy.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="Show, check, describe or compare policies.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.command("show", help="Print each effective value with its origin.")
@@ -56,3 +57,28 @@ def schema() -> int:
 
     emit_json(json_schema())
     return 0
+
+
+@app.command(
+    "diff", help="Say what became weaker, stricter or different from one policy to another; exit 1 when weaker."
+)
+def diff(
+    old: Annotated[str, typer.Argument(metavar="OLD", help="A file, REV:PATH as git writes it, or -")],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="The same")],
+    output: OutputOption = Output.TEXT,
+) -> int:
+    """Exit 1 when anything became weaker, or may have; 2 when one of them can not be read."""
+    from mlgate.cli.policy_changes import as_json, as_markdown, as_text
+    from mlgate.policy_diff import compare, weakened
+    from mlgate.policy_source import read_policies
+
+    sides = read_policies(old, new, stdin=sys.stdin)
+    changes = compare(*sides)
+    match output:
+        case Output.JSON:
+            emit_json(as_json(*sides, changes))
+        case Output.MARKDOWN:
+            result(as_markdown(*sides, changes))
+        case Output.TEXT:
+            result(as_text(*sides, changes))
+    return 1 if weakened(changes) else 0

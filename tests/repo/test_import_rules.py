@@ -26,6 +26,7 @@ PURE = {
     "load.schedule", "load.samples", "load.tally", "load.usage", "load.cores", "load.calibration", "load.capacity", "load.early", "load.series", "load.progress", "load.arrivals", "load.requests",
     "load.judgement", "load.judgement.bounds", "load.judgement.causes", "load.judgement.drift", "load.judgement.health", "load.judgement.limits", "load.judgement.memory", "load.judgement.rate", "load.judgement.regression", "load.plan", "load.answers", "policy_load", "images.recipe", "images.requirements", "images.apt", "images.archive", "images.pins", "images.facts", "images.given", "images.labels", "images.reference", "registry.interface", "registry.tags",
     "cold_start", "cold_start.timeline", "cold_start.judgement", "sandbox.boot_facts", "sandbox.interface", "sandbox.limits", "sandbox.clock", "sandbox.reach", "artifacts.signature",
+    "attest.untrusted", "attest.keys", "attest.signers", "attest.dsse", "attest.verification", "attest.root_digest", "attest.statement", "attest.agreement",
 }  # fmt: skip
 # The few packages that a pure module may use, and the one reason for each.
 PURE_MAY = {
@@ -33,7 +34,8 @@ PURE_MAY = {
     "scipy": None,
     "hypothesis": {"generation.pattern"},  # draws texts that match a pattern, and does no more
     "hdrh": {"load.tally"},  # a histogram is arithmetic
-    "rfc8785": {"evidence"},  # canonical JSON is a format, not a service
+    "rfc8785": {"evidence", "attest.statement"},  # canonical JSON is a format, not a service
+    "cryptography": {"attest.keys"},  # signing is arithmetic; only a new key takes randomness
     "packaging": {"images.recipe", "images.requirements", "images.pins"},  # PEP 440 and 508 are formats too
     "pydantic": {
         "policy",
@@ -60,6 +62,7 @@ SDKS = {
     "gevent": {"load.generator.locustfile", "load.generator.open_loop", "load.generator.closed_loop", "load.generator.client", "load.generator.master", "load.generator.worker", "load.generator.parent", "load.generator.recorder"},
     "geventhttpclient": {"load.generator.client"},
     "ray": {"evaluation.engines.ray_driver"},
+    "cryptography": {"attest.keys"},
     "pytest": set(),
     "hypothesis": {"generation.pattern"},
 }  # fmt: skip
@@ -177,6 +180,7 @@ HEAVY = (
     "pyarrow",
     "pydantic",
     "ray",
+    "cryptography",
 )
 
 

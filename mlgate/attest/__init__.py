@@ -1,0 +1,1 @@
+"""Attestations: evidence as a signed statement, and who may sign it."""

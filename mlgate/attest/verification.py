@@ -1,0 +1,122 @@
+"""Verification: whether a listed signer vouches for an envelope, and if not, why. Pure; fails closed.
+
+A key is held against the day of the gate and not of the signature: whoever has a stolen key writes any day into what it signs.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from mlgate.attest.dsse import Envelope, read_envelope
+from mlgate.attest.signers import Signer
+from mlgate.attest.untrusted import AttestationError, Flaw
+
+
+class Refusal(StrEnum):
+    """Why an envelope is not believed: the whole list. Stable words, as in `Reason.code`."""
+
+    NO_SIGNERS = "signature_no_signers"  # nobody is listed who could have signed
+    ABSENT = "signature_absent"
+    UNPARSABLE = "signature_unparsable"
+    WRONG_TYPE = "signature_wrong_type"  # signed, but as something else than an in-toto statement
+    WRONG_KEY = "signature_wrong_key"
+    OTHER_BYTES = "signature_other_bytes"  # names a listed key, which did not sign these bytes
+    EXPIRED_KEY = "signature_expired_key"
+    REVOKED_KEY = "signature_revoked_key"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """A listed signer vouches for *payload*: the bytes of a statement, and the only ones to read.
+
+    Attributes:
+        signer: The first of the list that does.
+        payload: What it signed.
+    """
+
+    signer: Signer
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """Nobody who is listed vouches for the envelope.
+
+    Attributes:
+        code: Why.
+        message: One sentence for people.
+    """
+
+    code: Refusal
+    message: str
+
+
+def verify(raw: bytes | None, signers: Sequence[Signer], now: datetime) -> Accepted | Refused:
+    """Decide whether an envelope is signed by a listed, current key.
+
+    One good signature is enough, whatever else is in the envelope. `keyid` is a hint that anybody can write: every
+    listed key is tried, and the hint only chooses the words of a refusal.
+
+    Args:
+        raw: The envelope as stored; `None` where there is none.
+        signers: The policy's list.
+        now: Aware time.
+
+    Returns:
+        `Accepted` with the signed bytes, else `Refused`. Whatever *raw* is, nothing is raised.
+    """
+    # (1) Without this, a caller with an empty list would have to know what that means.
+    if not signers:
+        return Refused(code=Refusal.NO_SIGNERS, message="no signer is listed, so no signature can be accepted")
+    if raw is None:
+        return Refused(code=Refusal.ABSENT, message="the evidence is not signed, and the policy lists signers")
+    # (2) One meaning for the bytes before any key is tried.
+    try:
+        envelope = read_envelope(raw)
+    except AttestationError as error:
+        code = Refusal.WRONG_TYPE if error.flaw is Flaw.WRONG_TYPE else Refusal.UNPARSABLE
+        return Refused(code=code, message=error.message)
+    # (3) Every listed key over every signature.
+    vouching = _vouching(envelope, signers)
+    if not vouching:
+        return _unknown(envelope, signers)
+    # (4) Of these, one that is neither expired nor revoked.
+    refusals = [(signer, _standing(signer, signers, now)) for signer in vouching]
+    good = next((signer for signer, refusal in refusals if refusal is None), None)
+    if good is not None:
+        return Accepted(signer=good, payload=envelope.payload)
+    found = [refusal for _, refusal in refusals if refusal is not None]
+    return next((refusal for refusal in found if refusal.code is Refusal.REVOKED_KEY), found[0])
+
+
+def _vouching(envelope: Envelope, signers: Sequence[Signer]) -> list[Signer]:
+    message = envelope.signed_bytes
+    return [
+        signer
+        for signer in signers
+        if any(signer.public.verifies(signature.sig, message) for signature in envelope.signatures)
+    ]
+
+
+def _standing(signer: Signer, signers: Sequence[Signer], now: datetime) -> Refused | None:
+    """Return why a key is not believed today, by any of the files that hold it."""
+    same = [other for other in signers if other.keyid == signer.keyid]
+    if revoked := next((other for other in same if other.revoked is not None), None):
+        # A day in the future counts too: it is a planned revocation's `expires`, or another time zone's today.
+        message = f"signed with '{revoked.name}', which was revoked on {revoked.revoked}"
+        return Refused(code=Refusal.REVOKED_KEY, message=message)
+    if expired := next((other for other in same if other.expired(now)), None):
+        message = f"signed with '{expired.name}', which expired on {expired.expires}"
+        return Refused(code=Refusal.EXPIRED_KEY, message=message)
+    return None
+
+
+def _unknown(envelope: Envelope, signers: Sequence[Signer]) -> Refused:
+    claimed = {signature.keyid for signature in envelope.signatures}
+    named = next((signer for signer in signers if signer.keyid in claimed), None)
+    if named is not None:
+        message = f"names '{named.name}', whose signature is over other bytes: changed after it was signed"
+        return Refused(code=Refusal.OTHER_BYTES, message=message)
+    names = ", ".join(f"'{signer.name}'" for signer in signers)
+    return Refused(code=Refusal.WRONG_KEY, message=f"not signed by any of {names}")
