@@ -191,12 +191,12 @@ def _judged(measured: Measured, policy: Policy, check: str, judge: Judge) -> Fin
     environment = host_too_small(measured.usage, run.health, cpus=policy.values.runtime.cpus, rate=rate)
     if measured.calibration is not None:
         environment = too_small(measured.calibration, _tightest_ms(policy), _peak_rate(measured, rate)) or environment
-    if run.stopped and early is not None:
-        finding = early.finding() if early.check == check else early.others()
-        return environment_instead(finding or early_unknown(run), environment)
     reason = unhealthy(run.samples, run.health, _tightest_ms(policy))
     if reason is not None:
         return not_judged(environment or reason, cause=Cause.ENVIRONMENT if environment else Cause.HARNESS)
+    if run.stopped and early is not None:
+        finding = early.finding() if early.check == check else early.others()
+        return environment_instead(finding or early_unknown(run), environment)
     return environment_instead(judge(run), environment)
 
 
