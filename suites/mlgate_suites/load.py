@@ -195,6 +195,8 @@ def _judged(measured: Measured, policy: Policy, check: str, judge: Judge) -> Fin
     if reason is not None:
         return not_judged(environment or reason, cause=Cause.ENVIRONMENT if environment else Cause.HARNESS)
     if run.stopped and early is not None:
+        if early.check != check and environment is not None:
+            return not_judged(environment, cause=Cause.ENVIRONMENT)
         finding = early.finding() if early.check == check else early.others()
         return environment_instead(finding or early_unknown(run), environment)
     return environment_instead(judge(run), environment)

@@ -39,6 +39,7 @@ def fit(signature, data, tmp_path_factory):
         yield findings_of(put(policy=policy_of(LONG))), folder / "load"
 
 
+@pytest.mark.slow
 def test_a_healthy_model_passes_every_check(fit):
     """Latency, errors, rate, and what only a longer run shows."""
     findings, _ = fit
@@ -122,6 +123,7 @@ def test_a_model_that_is_wrong_where_requests_overlap_fails_the_error_rate_check
     assert found.details["wrong_answer"]["at_rest"] != found.details["wrong_answer"]["under_load"]
 
 
+@pytest.mark.slow
 def test_a_model_that_can_not_carry_the_rate_fails_the_rate_check_and_only_it(bench, few):
     """It carries 40/s at most, 75/s are offered, and the limits are so wide that the backlog stays within them."""
     door = threading.Semaphore(2)
@@ -151,6 +153,7 @@ def test_a_model_that_keeps_what_it_is_asked_fails_the_memory_check_and_only_it(
     assert findings["load.memory"].measured > 50 << 20
 
 
+@pytest.mark.slow
 def test_a_model_that_slows_down_fails_the_drift_check_and_only_it(bench, few):
     """Four times as slow from the end of the first third on, and within its limits all the time."""
     app = taking(lambda call: 0.0 if call < AT_REST else 0.1 if call < AT_REST + 180 else 0.4)

@@ -59,6 +59,7 @@ def test_a_recorded_trace(load, tmp_path):
     assert gaps.max() > 5 * np.sort(gaps)[-2]
 
 
+@pytest.mark.slow
 def test_the_capacity_is_reported_and_never_judged(bench, few):
     """One at a time for 40 ms: 25/s, whatever is offered. It is a part of the evidence, and no outcome."""
     section = "rate: 15/s, duration: 4s, p95: 1s, error_rate: 10%"

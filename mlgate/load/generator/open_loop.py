@@ -50,6 +50,8 @@ class OpenLoop:
         for target, each in enumerate(self._plan.targets):
             for index in range(WARM_UP_REQUESTS):
                 status, content, _ = self._client.ask(target, index % len(each.bodies))
+                if not status:
+                    break  # one that hangs, or is gone: the run tells, and sooner than two more deadlines
                 if status == 200:
                     self._book.judge(target, index % len(each.bodies), content, progress=0.0)
         # What exists now stays; without this, each full collection during the run would walk all of locust's modules.
