@@ -11,9 +11,10 @@ from mlgate.artifacts.signature import Signature
 from mlgate.evaluation.rows import EvaluationData
 from mlgate.evidence import Cause, CheckResult, Finding, Outcome
 from mlgate.generation.input_space import InputSpace
-from mlgate.load.calibration import ADDED_SHARE, too_small
+from mlgate.load.calibration import too_small
 from mlgate.load.capacity import headroom_words
 from mlgate.load.judgement import (
+    LAG_SHARE,
     environment_instead,
     host_too_small,
     judge_drift,
@@ -148,7 +149,7 @@ def test_drift(load_run: Measured, mlgate_policy: Policy, mlgate_seed: int, mlga
         return judge_drift(
             run.samples,
             max_ratio=section.max_drift,
-            floor_ms=ADDED_SHARE * _tightest_ms(mlgate_policy),
+            floor_ms=LAG_SHARE * _tightest_ms(mlgate_policy),
             confidence=section.confidence,
             seed=mlgate_seed,
         )
