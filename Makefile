@@ -61,6 +61,10 @@ bench: setup ## Print the numbers of the README
 	.venv/bin/python benchmarks/property_rows.py
 	.venv/bin/python benchmarks/generate_rows.py
 	.venv/bin/python benchmarks/suite_seconds.py
+	.venv/bin/python benchmarks/stall_truth.py
+	.venv/bin/python benchmarks/slo_edge.py
+	.venv/bin/python benchmarks/fail_fast.py
+	.venv/bin/python benchmarks/generator_ceiling.py
 
 format: venv
 	.venv/bin/ruff check --fix .

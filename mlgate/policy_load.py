@@ -302,10 +302,8 @@ class Load(Section):
     @property
     def _trends(self) -> tuple[str, ...]:
         """Checks of how the run goes on, where it is long and steady enough to show that."""
-        if self.shape == "trace":
-            return ("load.memory",)  # its length is in the file
-        if self.duration < MIN_TREND_S:
-            return ()
+        if self.shape == "trace" or self.duration < MIN_TREND_S:
+            return ()  # how long a trace is stands in its file, and what is expected is known without it
         return ("load.memory", "load.drift") if self.shape in STEADY else ("load.memory",)
 
     @property

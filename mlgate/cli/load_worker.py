@@ -15,7 +15,9 @@ def command(
     master: Annotated[str, typer.Argument(metavar="HOST:PORT", help="Where the run listens (its MLGATE_LOAD_MASTER)")],
     url: Annotated[
         list[str] | None,
-        typer.Option("--url", metavar="URL", help="Where this host reaches the model server (repeatable: challenger, champion)"),
+        typer.Option(
+            "--url", metavar="URL", help="Where this host reaches the model server (repeatable: challenger, champion)"
+        ),
     ] = None,
 ) -> int:
     """Take one share and return when the run is over."""

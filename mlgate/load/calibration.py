@@ -6,12 +6,10 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from mlgate.load.judgement.health import LAG_SHARE
+from mlgate.load.judgement.words import rounded
 from mlgate.load.samples import Samples
 from mlgate.quantities import format_number, format_share
-
-# What is added beyond this part of the tightest limit would be measured as the model's latency
-# (reference/performance-reliability-security.md A1, "How mlgate should measure", 2).
-ADDED_SHARE = 0.10
 
 # The calibration is a few seconds. One hiccup of the host delays a burst of it, which is over 1 % of so few requests;
 # a host too small adds all the time. Hence more than half of the parts must say so.
@@ -78,7 +76,7 @@ class Calibration:
     @property
     def details(self) -> dict[str, Any]:
         """The numbers and `words`, as JSON; `None` for what is infinite."""
-        numbers = {name: _finite(getattr(self, name)) for name in ("added_p95_ms", "added_p99_ms", "send_lag_p99_ms")}
+        numbers = {name: rounded(getattr(self, name)) for name in ("added_p95_ms", "added_p99_ms", "send_lag_p99_ms")}
         cpu = {"generator_cpu_share": self.generator_cpu_share}
         return {"text": self.words, "service_ms": self.service_ms, "n": self.n, **numbers, **cpu}
 
@@ -96,7 +94,7 @@ def too_small(calibration: Calibration, tightest_limit_ms: float, rate: float) -
     Returns:
         What was measured, then "; " and the advice.
     """
-    allowed = ADDED_SHARE * tightest_limit_ms
+    allowed = LAG_SHARE * tightest_limit_ms
     parts_over = sum(part > allowed for part in calibration.part_p99_ms)
     if calibration.added_p99_ms <= allowed or 2 * parts_over <= len(calibration.part_p99_ms):
         return None
@@ -137,10 +135,6 @@ def _is_busy(calibration: Calibration) -> bool:
 
 def _ms(value: float) -> str:
     return f"{format_number(value, 3)} ms" if np.isfinite(value) else "no answer"
-
-
-def _finite(value: float) -> float | None:
-    return round(value, 3) if np.isfinite(value) else None
 
 
 def _quantile(values: NDArray[np.float64], q: float) -> float:

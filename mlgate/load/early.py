@@ -30,7 +30,8 @@ from mlgate.load.tally import BLOCK_S, Mask, rank_of
 from mlgate.quantities import format_duration, format_number, format_share
 
 # Largest chance by Ville's inequality of stopping a run that is at all its limits. The product overshoots 1/alpha when it passes
-# it, and a run ends: simulated, 0.7 % are stopped, and none at half the limits.
+# it, and a run ends. Simulated, 2 000 runs of 60 s at 100/s at p95, p99 and error rate alike: 0.7 % are stopped by it and 0.35 % by
+# curtailment where requests are independent, 0.1 % where those of a second share their fate; none at half the limits.
 ALPHA = 0.015
 
 # A run is given up as certain to fail only at this confidence: one that is at its limit fails its judgement at 95 % in one case of

@@ -1,13 +1,11 @@
 """Run a user's own locustfile, and get its requests as the samples of any other run."""
 
 import contextlib
-import json
 import os
 import subprocess
 import tempfile
 import time
 from collections.abc import Collection
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +23,7 @@ from mlgate.load.locust import (
     WATCH_S,
     LoadRun,
     Watch,
+    write_run,
 )
 from mlgate.load.plan import PLAN_VARIABLE, ROWS_FILE
 from mlgate.load.process import CORES_VARIABLE, ending, locust_process
@@ -149,8 +148,6 @@ def _rows(private: Path) -> Samples:
 
 
 def _read(recording: Recording, folder: Path, private: Path, stopped: str) -> LoadRun:
-    from mlgate.load.sample_file import write_samples  # noqa: PLC0415  (pyarrow, 0.2 s, that only a run pays for)
-
     try:
         ran, raised = Ran.read(private), Raised.read(private)
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -165,9 +162,9 @@ def _read(recording: Recording, folder: Path, private: Path, stopped: str) -> Lo
     if not len(samples):
         raise _failure(recording, private, f"sent no request in {end_s:g} s")
     health = Health.of(samples, rate=len(samples) / end_s, duration_s=end_s, cpu_share=ran.cpu_share)
-    write_samples(samples, folder / SAMPLES_FILE)
-    (folder / HEALTH_FILE).write_text(json.dumps({**asdict(health), "stopped": stopped}), encoding="utf-8")
-    return LoadRun(samples=samples, health=health, started_at=ran.started_at, stopped=stopped)
+    run = LoadRun(samples=samples, health=health, started_at=ran.started_at, stopped=stopped)
+    write_run(run, folder)
+    return run
 
 
 def _failure(recording: Recording, private: Path, what: str) -> LoadGeneratorError:

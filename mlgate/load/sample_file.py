@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 
 from mlgate.load.samples import ErrorKind, Samples
 
-SAMPLES_FILE = "samples.parquet"
-
 # Column of the file to field of the samples, in the file's order.
 _COLUMNS = {
     "intended_s": "intended_s",

@@ -1,6 +1,7 @@
 """Lines of progress on the real terminal, while pytest captures what checks print."""
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
@@ -34,7 +35,7 @@ class Terminal:
                 return
             reporter.ensure_newline()
             # One line of the terminal: a longer one wraps, and only its end would be rewritten.
-            reporter.rewrite(line[: os.get_terminal_size().columns - 1], erase=True)
+            reporter.rewrite(line[: shutil.get_terminal_size().columns - 1], erase=True)
             if not line:
                 reporter.write("\r")
             reporter.flush()

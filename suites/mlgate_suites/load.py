@@ -11,9 +11,10 @@ from mlgate.artifacts.signature import Signature
 from mlgate.evaluation.rows import EvaluationData
 from mlgate.evidence import Cause, CheckResult, Finding, Outcome
 from mlgate.generation.input_space import InputSpace
-from mlgate.load.calibration import ADDED_SHARE, too_small
+from mlgate.load.calibration import too_small
 from mlgate.load.capacity import headroom_words
 from mlgate.load.judgement import (
+    LAG_SHARE,
     environment_instead,
     host_too_small,
     judge_drift,
@@ -148,7 +149,7 @@ def test_drift(load_run: Measured, mlgate_policy: Policy, mlgate_seed: int, mlga
         return judge_drift(
             run.samples,
             max_ratio=section.max_drift,
-            floor_ms=ADDED_SHARE * _tightest_ms(mlgate_policy),
+            floor_ms=LAG_SHARE * _tightest_ms(mlgate_policy),
             confidence=section.confidence,
             seed=mlgate_seed,
         )
@@ -191,12 +192,14 @@ def _judged(measured: Measured, policy: Policy, check: str, judge: Judge) -> Fin
     environment = host_too_small(measured.usage, run.health, cpus=policy.values.runtime.cpus, rate=rate)
     if measured.calibration is not None:
         environment = too_small(measured.calibration, _tightest_ms(policy), _peak_rate(measured, rate)) or environment
-    if run.stopped and early is not None:
-        finding = early.finding() if early.check == check else early.others()
-        return environment_instead(finding or early_unknown(run), environment)
     reason = unhealthy(run.samples, run.health, _tightest_ms(policy))
     if reason is not None:
         return not_judged(environment or reason, cause=Cause.ENVIRONMENT if environment else Cause.HARNESS)
+    if run.stopped and early is not None:
+        if early.check != check and environment is not None:
+            return not_judged(environment, cause=Cause.ENVIRONMENT)
+        finding = early.finding() if early.check == check else early.others()
+        return environment_instead(finding or early_unknown(run), environment)
     return environment_instead(judge(run), environment)
 
 

@@ -14,7 +14,7 @@ import mlgate.load.locust
 import mlgate_suites.accuracy
 import mlgate_suites.cold_start
 import mlgate_suites.environment
-import mlgate_suites.load
+import mlgate_suites.load_run
 import mlgate_suites.properties
 import mlgate_suites.schema
 import pytest_mlgate.gate  # noqa: F401
@@ -156,7 +156,7 @@ def gated(pytester, monkeypatch, models):
     """A project with a fast policy that requires the schema suite, and the seam in place."""
     world = World()
     world.install(monkeypatch.setattr)
-    monkeypatch.setattr(mlgate_suites.load, "run_load", mlgate.load.locust.run_load)
+    monkeypatch.setattr(mlgate_suites.load_run, "run_load", mlgate.load.locust.run_load)
     temporary = pytester.path / "tmp"
     temporary.mkdir()
     monkeypatch.setenv("TMPDIR", str(temporary))

@@ -34,7 +34,7 @@ def test_a_whole_run_passes_and_brings_neither_gevent_nor_locust_into_the_proces
     assert not {"gevent", "locust"} & set(gated.told["modules"])
     assert (gated.told["running"], gated.told["works"]) == (0, [])
     assert gated.told["writes"][-2] == "tag models:/churn/2 mlgate.status = passed"
-    assert (gated.pytester.path / ".mlgate/churn-2/load/samples.npz").exists()
+    assert (gated.pytester.path / ".mlgate/churn-2/load/samples.parquet").exists()
     assert gated.last_line(result).startswith("models:/churn/2: passed (unsigned)")
 
 

@@ -86,6 +86,14 @@ def data() -> EvaluationData:
 
 
 @pytest.fixture
+def few(data: EvaluationData) -> EvaluationData:
+    """So few rows that each of them is asked without load too, and soon: 20 bodies, twice each."""
+    return EvaluationData.of(
+        source="few", digest="sha256:1", features=data.head(20), labels=data.labels[:20], keys=tuple(range(20))
+    )
+
+
+@pytest.fixture
 def bench(signature: Any, data: EvaluationData, tmp_path: Path) -> Iterator[Callable[..., Bench]]:
     """Put a model on the bench: `bench(predict)`; servers are stopped at the end."""
     with benches(signature, data, tmp_path) as put:

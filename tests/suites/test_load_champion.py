@@ -28,6 +28,7 @@ def beside(bench, *, challenger_s, champion_s):
     )
 
 
+@pytest.mark.slow
 def test_a_challenger_that_is_slower_than_the_champion_fails_the_regression_check_and_only_it(bench):
     """1.6 times as slow, where 1.25 times is allowed, and well within the limit of p95."""
     findings = beside(bench, challenger_s=0.64, champion_s=0.4).findings("load")
@@ -36,6 +37,7 @@ def test_a_challenger_that_is_slower_than_the_champion_fails_the_regression_chec
     assert findings[CHECK].cause is Cause.MODEL
 
 
+@pytest.mark.slow
 def test_a_challenger_as_fast_as_the_champion_passes(bench):
     """And the evidence holds both sides' percentile curves, for the report."""
     put = beside(bench, challenger_s=0.4, champion_s=0.4)

@@ -59,10 +59,11 @@ def test_a_recorded_trace(load, tmp_path):
     assert gaps.max() > 5 * np.sort(gaps)[-2]
 
 
-def test_the_capacity_is_reported_and_never_judged(bench):
+@pytest.mark.slow
+def test_the_capacity_is_reported_and_never_judged(bench, few):
     """One at a time for 40 ms: 25/s, whatever is offered. It is a part of the evidence, and no outcome."""
     section = "rate: 15/s, duration: 4s, p95: 1s, error_rate: 10%"
-    put = bench(app=one_at_a_time(0.04), policy=policy_of(f"{section}, find_capacity: true"))
+    put = bench(app=one_at_a_time(0.04), data=few, policy=policy_of(f"{section}, find_capacity: true"))
     assert put.outcomes("load") == dict.fromkeys(("load.p95_latency", "load.error_rate", "load.rate"), "passed")
     found = put.parts["load.capacity"]
     assert found.details["advisory"]
@@ -86,7 +87,7 @@ def with_locustfile(bench, folder, text, *, app=lambda inner: inner):
     """Return the findings of a policy that names *text* as its locustfile."""
     (folder / "locustfile.py").write_text(textwrap.dedent(text))
     own = "locustfile: {file: locustfile.py, users: 4, spawn_rate: 100/s}"
-    policy = policy_of(f"rate: 40/s, duration: 5s, {LIMITS}, error_rate: 5%, {own}")
+    policy = policy_of(f"rate: 40/s, duration: 3s, {LIMITS}, error_rate: 5%, {own}")
     return bench(app=app, policy=policy, path=folder / "mlgate.yaml").findings("load")
 
 

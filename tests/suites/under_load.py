@@ -94,5 +94,7 @@ def fails_alone(findings: Any, key: str) -> bool:
     """
     others = [found for name, found in findings.items() if name != key]
     stopped = [found for found in others if found.outcome == "inconclusive"]
-    early = bool(stopped) and len(stopped) == len(others) and all(f"since {key} had failed" in f.reason for f in stopped)
+    early = (
+        bool(stopped) and len(stopped) == len(others) and all(f"since {key} had failed" in f.reason for f in stopped)
+    )
     return findings[key].outcome == "failed" and (early or all(found.outcome == "passed" for found in others))

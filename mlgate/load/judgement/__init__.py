@@ -3,13 +3,14 @@
 from mlgate.load.judgement.bounds import Bounds
 from mlgate.load.judgement.causes import environment_instead, not_judged
 from mlgate.load.judgement.drift import judge_drift
-from mlgate.load.judgement.health import host_too_small, unhealthy
+from mlgate.load.judgement.health import LAG_SHARE, host_too_small, unhealthy
 from mlgate.load.judgement.limits import judge_error_rate, judge_percentile
 from mlgate.load.judgement.memory import judge_memory
 from mlgate.load.judgement.rate import judge_rate
 from mlgate.load.judgement.regression import judge_regression
 
 __all__ = [
+    "LAG_SHARE",
     "Bounds",
     "environment_instead",
     "host_too_small",

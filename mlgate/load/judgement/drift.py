@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from mlgate.evidence import Cause, Finding, Outcome
 from mlgate.load.judgement.causes import culprit, nothing_measured
+from mlgate.load.judgement.words import latency_words, rounded
 from mlgate.load.samples import Samples
 from mlgate.load.tally import BLOCK_S, judged_ms
 from mlgate.quantities import format_duration, format_number, format_share
@@ -87,9 +88,7 @@ def _finding(
 ) -> Finding:
     (first, last), (max_ratio, floor_ms, confidence) = thirds.observed, limits
     measured = last / first
-    told = (
-        f"median response {_ms(first)} in the first third, {_ms(last)} in the last: {format_number(measured, 3)} times"
-    )
+    told = f"median response {latency_words(first)} in the first third, {latency_words(last)} in the last: {format_number(measured, 3)} times"
     between = f"between {format_number(ratio[0], 3)} and {format_number(ratio[1], 3)} at {format_share(confidence)} confidence each"
     small = f"; a difference up to {format_duration(floor_ms / 1000)} passes" if ratio[1] > max_ratio else ""
     advice = {
@@ -108,8 +107,8 @@ def _finding(
         confidence=confidence,
         advice=advice,
         details={
-            "first_ms": _finite(first),
-            "last_ms": _finite(last),
+            "first_ms": rounded(first),
+            "last_ms": rounded(last),
             "floor_ms": floor_ms,
             "blocks": sum(thirds.blocks),
         },
@@ -161,11 +160,3 @@ def _more(thirds: _Thirds, ratio: tuple[float, float], max_ratio: float) -> str:
     factor = (math.log(bound * first / last) / gap) ** 2
     seconds = math.ceil(3 * factor * min(thirds.blocks) * BLOCK_S)
     return f"a run of about {format_duration(seconds)} would decide at the same ratio; lengthen load.duration"
-
-
-def _ms(time_ms: float) -> str:
-    return f"{time_ms:.1f} ms" if math.isfinite(time_ms) else "no good answer"
-
-
-def _finite(value: float) -> float | None:
-    return round(value, 3) if math.isfinite(value) else None

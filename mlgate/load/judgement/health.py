@@ -5,7 +5,7 @@ from mlgate.load.samples import Health, Samples
 from mlgate.load.usage import UsageSeries
 from mlgate.quantities import format_number, format_share
 
-# A send lag beyond this part of the tightest limit would be measured as the model's latency
+# A send lag, or what host and generator add, beyond this part of the tightest limit would be measured as the model's latency
 # (reference/performance-reliability-security.md A1, "How mlgate should measure", 2).
 LAG_SHARE = 0.10
 

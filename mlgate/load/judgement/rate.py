@@ -122,11 +122,15 @@ def _until(times_s: NDArray[np.float64], grid: NDArray[np.float64]) -> NDArray[n
 
 
 def _backlog_growth(backlog: NDArray[np.int64], end_s: float) -> float:
-    """Return requests per second by which the least backlog of the last third exceeds that of the middle, at least 0.
+    """Return requests per second by which the least backlog grew, from the middle third to the last and again within that.
 
     The least, because a stall that the server recovers from lets the backlog return to nothing; overload never does.
-    Not the first third: there the backlog of a slow but steady server is still being filled.
+    Not the first third: there the backlog of a slow but steady server is still being filled. And both, because a server
+    that becomes slower and stays so holds more requests from then on (Little's law), and carries them all.
     """
     third = POINTS // 3
-    growth = float(backlog[2 * third :].min() - backlog[third : 2 * third].min()) - BACKLOG_NOISE
-    return max(0.0, growth) / (end_s / 3)
+    middle, last = backlog[third : 2 * third], backlog[2 * third :]
+    between = (float(last.min() - middle.min()) - BACKLOG_NOISE) / (end_s / 3)
+    first_half, second_half = np.array_split(last, 2)
+    within = (float(second_half.min() - first_half.min()) - BACKLOG_NOISE) / (end_s / 6)
+    return max(0.0, min(between, within))

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from mlgate.evidence import Cause, Finding, Outcome
 from mlgate.load.judgement.causes import culprit
 from mlgate.load.judgement.drift import DRAWS, bounds_of_ratio
+from mlgate.load.judgement.words import latency_words
 from mlgate.load.samples import Samples
 from mlgate.load.tally import BLOCK_S, judged_ms
 from mlgate.quantities import format_number, format_share
@@ -74,7 +75,7 @@ def judge_regression(
         outcome = Outcome.PASSED
     elif ratio.lower > max_ratio:
         outcome = Outcome.FAILED
-    told = f"p95 {_ms(ratio.challenger_ms)}, the champion's {_ms(ratio.champion_ms)}: {format_number(ratio.estimate, 3)} times"
+    told = f"p95 {latency_words(ratio.challenger_ms)}, the champion's {latency_words(ratio.champion_ms)}: {format_number(ratio.estimate, 3)} times"
     bounds = f"between {format_number(ratio.lower, 3)} and {format_number(ratio.upper, 3)} at {format_share(confidence)} confidence each"
     return Finding(
         outcome=outcome,
@@ -150,7 +151,3 @@ def _undecided(reason: str, max_ratio: float, n: int, *, cause: Cause = Cause.HA
         n=n,
         advice=advice or "lengthen load.duration",
     )
-
-
-def _ms(time_ms: float) -> str:
-    return f"{time_ms:.1f} ms" if math.isfinite(time_ms) else "no good answer"

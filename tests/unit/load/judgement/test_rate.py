@@ -66,3 +66,9 @@ def test_users_that_wait_are_judged_by_what_they_were_answered(samples, outcome)
     finding = judge_rate(samples, rate=20, closed_loop_s=30)
     assert finding.outcome is outcome, finding.reason
     assert finding.measured == pytest.approx(len(samples) / 30, rel=0.05)
+
+
+def test_a_server_that_becomes_slower_and_stays_so_carries_the_rate():
+    """From 0.1 s to 0.4 s half-way: twelve more are under way at 40/s from then on, and every one is answered."""
+    samples = run(600, rate=40, response_ms=np.where(np.arange(600) < 300, 100.0, 400.0))
+    assert judge_rate(samples, rate=40).outcome is Outcome.PASSED
