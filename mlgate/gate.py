@@ -2,19 +2,24 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
+from mlgate.attest.acceptance import vouching
+from mlgate.attest.signers import Signer
 from mlgate.errors import EvidenceError
 from mlgate.evidence import Evidence, ImageFacts, Subject, digest_of
 from mlgate.images.recipe import recipe_digest
 from mlgate.model_version import ModelVersion
 from mlgate.policy import Policy
 from mlgate.registry.interface import StoredEvidence
-from mlgate.verdict import Reason, VerdictOutcome, assess
+from mlgate.verdict import Reason, VerdictOutcome, assess, parse_time
 
 # Codes that say "there is not enough to decide" (exit 4); every other code is a refusal (exit 1).
 _UNDECIDED = frozenset({"inconclusive", "errored", "skipped", "absent"})
+# Said of an envelope where the policy lists nobody: no signature is looked at.
+UNNAMED = "signed, by nobody the policy names"
+_NO_TIME = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +32,7 @@ class Today:
         champion_version: Version under the champion alias, now; `None` where there is none.
         champion_digest: Digest of the champion's bytes in the store, now.
         now: Aware time.
+        signers: The keys that the policy lists, read from their files.
     """
 
     version: ModelVersion
@@ -34,6 +40,7 @@ class Today:
     champion_version: str | None
     champion_digest: str | None
     now: datetime
+    signers: tuple[Signer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +52,8 @@ class Admission:
         reasons: Every reason against; empty where admitted.
         evidence: The evidence that counted, or `None`.
         run_id: Where it lies.
-        signed: Whether an accepted signer vouches for it. Evidence is not signed yet: always false, and always said.
+        signer: Who vouches for it, of those that the policy lists; `None` where nobody does, or nobody is listed.
+        enveloped: Whether some envelope lies beside it, believed or not.
     """
 
     admitted: bool
@@ -53,7 +61,23 @@ class Admission:
     evidence: Evidence | None = None
     evidence_digest: str | None = None
     run_id: str | None = None
-    signed: bool = False
+    signer: Signer | None = None
+    enveloped: bool = False
+
+    @property
+    def signed(self) -> bool:
+        """Whether an accepted signer vouches for the evidence."""
+        return self.signer is not None
+
+    @property
+    def provenance(self) -> str:
+        """Who vouches for the evidence, in a few words."""
+        if self.signer is not None:
+            return f"signed by {self.signer.name}"
+        if not self.enveloped:
+            return "unsigned evidence"
+        # Without evidence that counted, there was a list, and no envelope that it believes.
+        return "no accepted signature" if self.evidence is None else f"unsigned evidence: {UNNAMED}"
 
     @property
     def exit_code(self) -> int:
@@ -73,6 +97,9 @@ class Admission:
             "admitted": self.admitted,
             "decision": self.word,
             "signed": self.signed,
+            "signer": self.signer.name if self.signer else None,
+            "keyid": self.signer.keyid if self.signer else None,
+            "provenance": self.provenance,
             "evidence": self.evidence_digest,
             "run_id": self.run_id,
             "image": self._image(),
@@ -96,7 +123,8 @@ def admit(policy: Policy, today: Today, stored: Sequence[StoredEvidence]) -> Adm
         policy: Today's policy.
         today: Today's facts.
         stored: Finished gate runs of the registered model, newest first. The newest that is about these bytes and
-            this policy counts: a newer failure wins over an older pass.
+            this policy counts: a newer failure wins over an older pass. Where the policy lists signers, only what one
+            of them signed counts, and the newest of it by the time that was signed.
     """
     # (1) Only registered versions have a place in the order of versions.
     if not today.version.promotable:
@@ -106,10 +134,10 @@ def admit(policy: Policy, today: Today, stored: Sequence[StoredEvidence]) -> Adm
     if policy.values.model not in (None, today.version.name):
         return _refuse("other_model", f"the policy is for model '{policy.values.model}', not '{today.version.name}'")
     # (2) The newest evidence about this version, these bytes and this policy.
-    chosen, near_misses = _choose(policy, today, stored)
-    if chosen is None:
-        return Admission(admitted=False, reasons=tuple(near_misses))
-    candidate, evidence = chosen
+    chosen = _choose(policy, today, stored)
+    if isinstance(chosen, Admission):
+        return chosen
+    candidate, evidence, signer = chosen
     # (3) The verdict is computed again; the stored one is not read.
     verdict = assess(policy, evidence, today.now)
     # (4) What was tested is what is deployed, compared with who serves today. After the verdict: where a version could
@@ -121,27 +149,54 @@ def admit(policy: Policy, today: Today, stored: Sequence[StoredEvidence]) -> Adm
         evidence=evidence,
         evidence_digest=digest_of(candidate.raw),
         run_id=candidate.run_id,
+        signer=signer,
+        enveloped=candidate.envelope is not None,
     )
 
 
 def _choose(
     policy: Policy, today: Today, stored: Sequence[StoredEvidence]
-) -> tuple[tuple[StoredEvidence, Evidence] | None, list[Reason]]:
-    misses: dict[str, Reason] = {}
-    for candidate in stored:
+) -> tuple[StoredEvidence, Evidence, Signer | None] | Admission:
+    """Return the evidence that counts and who signed it, or the refusal."""
+    # Either of the two: a list that was not read must not read like none.
+    must_be_signed = bool(policy.values.evidence.signers or today.signers)
+    misses: dict[int, Reason] = {}
+    matching: list[tuple[int, StoredEvidence, Evidence]] = []
+    for place, candidate in enumerate(stored):
         try:
             evidence = read_evidence(candidate)
         except EvidenceError as error:
-            misses.setdefault("forged", Reason(code="forged", message=f"run {candidate.run_id}: {error.message}"))
+            misses[place] = Reason(code="forged", message=f"run {candidate.run_id}: {error.message}")
             continue
         miss = _mismatch(policy, today, evidence)
-        if miss is None:
-            return (candidate, evidence), []
-        misses.setdefault(miss.code, miss)
-    if not misses:
-        hint = f"pytest --mlgate {today.version.uri}"
-        return None, [Reason(code="no_evidence", message=f"no evidence for {today.version.uri}; run {hint}")]
-    return None, list(misses.values())
+        if miss is not None:
+            misses[place] = miss
+        elif must_be_signed:
+            matching.append((place, candidate, evidence))
+        else:
+            return candidate, evidence, None
+    # The registry's order is whoever's may copy a run there; the time is signed.
+    for place, candidate, evidence in sorted(matching, key=lambda found: _age_key(policy, today, found[2])):
+        found = vouching(candidate.envelope, evidence, today.signers, today.now)
+        if isinstance(found, Signer):
+            return candidate, evidence, found
+        misses[place] = found
+    reasons: dict[str, Reason] = {}
+    for _, reason in sorted(misses.items(), key=lambda miss: miss[0]):
+        reasons.setdefault(reason.code, reason)
+    if not reasons:
+        return _refuse("no_evidence", f"no evidence for {today.version.uri}; run pytest --mlgate {today.version.uri}")
+    enveloped = any(candidate.envelope is not None for _, candidate, _ in matching)
+    return Admission(admitted=False, reasons=tuple(reasons.values()), enveloped=enveloped)
+
+
+def _age_key(policy: Policy, today: Today, evidence: Evidence) -> tuple[float, bool]:
+    """Return what sorts the newest first; of two that finished together, the one that does not pass."""
+    try:
+        finished = parse_time(evidence.finished_at)
+    except (ValueError, OverflowError):
+        finished = _NO_TIME  # refused by its age, and so before what it might hide
+    return -finished.timestamp(), assess(policy, evidence, today.now).outcome is VerdictOutcome.PASSED
 
 
 def read_evidence(stored: StoredEvidence) -> Evidence:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
@@ -23,6 +23,9 @@ ENVIRONMENT_CHECKS = ("environment.install", "environment.load", "environment.pi
 DIGESTED = ("requires", "own_checks", "sandbox", "runtime", "schema", "properties", "accuracy", "cold_start", "load")
 # Five repeats are the fewest of which the slowest bounds the median at 95 %: 1 - 0.5**5 = 96.9 %.
 MIN_REPEATS = 5
+# Each costs a verification for every signature of an envelope.
+MAX_SIGNERS = 32
+SignerFile = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
 
 class Runtime(Section):
@@ -68,7 +71,12 @@ class EvidenceSection(Section):
     """Which evidence admits. Read fresh at gate time."""
 
     max_age: Duration = Field(default=7 * 86400.0, gt=0)
-    signers: tuple[str, ...] = Field(default=(), max_length=0, strict=False)
+    signers: tuple[SignerFile, ...] = Field(
+        default=(),
+        max_length=MAX_SIGNERS,
+        strict=False,
+        description="files with the public keys that may sign evidence, beside this file; empty admits unsigned evidence",
+    )
     rows: Literal["synthetic", "full"] = Field(
         default="synthetic", description="what of the evaluation data may be stored: keys and answers, or features too"
     )

@@ -172,11 +172,6 @@ def _refuse_not_built(document: CommentedMap, lines: Mapping[str, int], name: st
         holder = document.get(section)
         if isinstance(holder, CommentedMap) and holder.get(inner) == unbuilt:
             raise PolicyError(f"{name}:{lines[key]}: {key}: {unbuilt} is not built yet", hint=f"{inner}: {instead}")
-    evidence = document.get("evidence")
-    if isinstance(evidence, CommentedMap) and evidence.get("signers"):
-        # Evidence is not signed yet: a list of signers that nobody checks would be worse than none.
-        line = lines["evidence.signers"]
-        raise PolicyError(f"{name}:{line}: evidence.signers is not built yet", hint="leave it empty: unsigned admits")
 
 
 def _refuse_load_files(policy: Policy, name: str) -> None:

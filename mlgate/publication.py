@@ -15,18 +15,27 @@ from mlgate.evidence import Evidence, Outcome
 from mlgate.failure import file_name
 from mlgate.model_version import ModelVersion
 from mlgate.quantities import format_measured
-from mlgate.registry.interface import GateRun, ModelRegistry
+from mlgate.registry.interface import ENVELOPE_FILE, GateRun, ModelRegistry
 from mlgate.registry.tags import NOTE, run_tags, verdict_line, version_tags, with_verdict_line
 from mlgate.report.html import render_html
 from mlgate.report.junit import render_junit
 from mlgate.report.markdown import render_markdown
 
 # evidence.json comes last: whoever sees it finds the files it belongs to beside it.
-_FILES = ("report.html", "report.md", "junit.xml", "policy.yaml", "failures", "load", "accuracy", "evidence.json")
+_FILES = ("report.html", "report.md", "junit.xml", "policy.yaml", "failures", "load", "accuracy", ENVELOPE_FILE, "evidence.json")  # fmt: skip
 
 
-def write_files(evidence: Evidence, folder: Path) -> None:
-    """Write the report, JUnit, policy, failing examples and the evidence into *folder*."""
+def write_files(
+    evidence: Evidence, folder: Path, *, envelope: bytes | None = None, signature: str | None = None
+) -> None:
+    """Write the report, JUnit, policy, failing examples and the evidence into *folder*.
+
+    Args:
+        evidence: Of a finished run.
+        folder: An existing one.
+        envelope: The signed statement about *evidence*; `None` where nothing is signed.
+        signature: What the reports say of it.
+    """
     failures = folder / "failures"
     for check in evidence.checks():
         request = check.finding.details.get("request") or check.finding.details.get("example")
@@ -39,10 +48,12 @@ def write_files(evidence: Evidence, folder: Path) -> None:
                 **check.finding.details,
             }
             (failures / file_name(check.key, 1)).write_text(json.dumps(document, indent=2, ensure_ascii=False), "utf-8")
-    (folder / "report.html").write_text(render_html(evidence), "utf-8")
-    (folder / "report.md").write_text(render_markdown(evidence), "utf-8")
+    (folder / "report.html").write_text(render_html(evidence, signature=signature), "utf-8")
+    (folder / "report.md").write_text(render_markdown(evidence, signature=signature), "utf-8")
     (folder / "junit.xml").write_bytes(render_junit(evidence))
     (folder / "policy.yaml").write_text(evidence.policy.text, "utf-8")
+    if envelope is not None:
+        (folder / ENVELOPE_FILE).write_bytes(envelope)
     (folder / "evidence.json").write_bytes(evidence.canonical())
 
 

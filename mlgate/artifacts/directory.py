@@ -1,14 +1,12 @@
 """A model directory: its files by content, and what mlgate reads of them. Nothing of it is ever imported or unpickled."""
 
-import hashlib
 import os
-import stat
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
+from mlgate.artifacts.hashing import Watch, hash_files, open_descriptor
 from mlgate.artifacts.mlmodel import MAX_BYTES, MLmodel, parse_mlmodel, python_version, read_yaml
 from mlgate.artifacts.signature import Signature, parse_signature
 from mlgate.errors import ModelDirectoryError
@@ -22,7 +20,6 @@ MAX_DEPTH = 64
 MAX_REQUIREMENTS_BYTES = 1024 * 1024
 MAX_EXAMPLE_BYTES = 64 * 1024 * 1024
 _SERVING_EXAMPLE = "serving_input_example.json"
-_BLOCK_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,15 +58,20 @@ class ModelDirectory:
         return parse_signature(self.mlmodel.raw)
 
 
-def read_directory(path: Path) -> ModelDirectory:
+def read_directory(path: Path, *, watch: Watch | None = None) -> ModelDirectory:
     """Digest and read a model directory.
 
+    Args:
+        path: The directory.
+        watch: Told bytes digested and bytes in all while it lasts; `digest_bar` gives one.
+
     Raises:
-        ModelDirectoryError: No `MLmodel`, a symbolic link, a special file, or a file that says what mlgate refuses.
+        ModelDirectoryError: No `MLmodel`, a symbolic link, a special file, a file that changed while it was digested, or
+            one that says what mlgate refuses.
     """
     require_mlmodel(path)
     names = walk(path)
-    files = digest_files(path, names)
+    files = digest_files(path, names, watch=watch)
     mlmodel = parse_mlmodel(_read(path, "MLmodel", MAX_BYTES) or b"")
     requirements = _lines(_read(path, "requirements.txt", MAX_REQUIREMENTS_BYTES), "requirements.txt")
     example = mlmodel.serving_example or _SERVING_EXAMPLE
@@ -150,31 +152,21 @@ def open_regular(path: Path) -> BinaryIO:
     Raises:
         ModelDirectoryError: It is a link or special by now, or can not be read.
     """
-    try:
-        # Without O_NONBLOCK, opening a fifo would wait for a writer forever.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as error:
-        raise ModelDirectoryError(f"{path} can not be read ({error.strerror})") from error
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise ModelDirectoryError(f"{path} is not a regular file")
-    return os.fdopen(descriptor, "rb")
+    return os.fdopen(open_descriptor(path), "rb")
 
 
-def digest_files(root: Path, names: Sequence[str]) -> tuple[FileEntry, ...]:
-    """Return size and sha256 of the files *names* below *root*, read in parallel and in blocks."""
-    # hashlib lets go of the interpreter lock, so threads use the cores.
-    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-        return tuple(pool.map(lambda name: _digest_file(root, name), names))
+def digest_files(root: Path, names: Sequence[str], *, watch: Watch | None = None) -> tuple[FileEntry, ...]:
+    """Return size and sha256 of the files *names* below *root*, on every core.
 
+    Args:
+        root: A folder.
+        names: Relative paths, as of `walk`.
+        watch: Told bytes done and bytes in all while it lasts; `digest_bar` gives one.
 
-def _digest_file(root: Path, name: str) -> FileEntry:
-    digest, size = hashlib.sha256(), 0
-    with open_regular(root / name) as file:
-        while block := file.read(_BLOCK_BYTES):
-            digest.update(block)
-            size += len(block)
-    return FileEntry(path=name, size=size, sha256=digest.hexdigest())
+    Raises:
+        ModelDirectoryError: A file is gone, can not be read, or changed while it was digested.
+    """
+    return hash_files(root, names, watch=watch)
 
 
 def _read(root: Path, name: str, limit: int) -> bytes | None:

@@ -1,5 +1,6 @@
 """What `gate` and `promote` share: today's facts, and the decision from them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,9 +10,12 @@ from mlgate.cli.console import Output, coloured, emit_json, result
 from mlgate.errors import ConfigError
 
 if TYPE_CHECKING:
+    from mlgate.attest.signers import Signer
+    from mlgate.evidence import Evidence
     from mlgate.gate import Admission, Today
     from mlgate.policy import Policy
     from mlgate.registry.interface import ModelRegistry
+    from mlgate.verdict import Reason
 
 CHAMPION_ALIAS = "champion"
 
@@ -33,6 +37,35 @@ def open_registry() -> "ModelRegistry":
     return MlflowRegistry()
 
 
+def listed_signers(policy: "Policy") -> "tuple[Signer, ...]":
+    """Read the keys that *policy* lists, as they are now.
+
+    Raises:
+        KeyMaterialError: One can not be read.
+    """
+    names = policy.values.evidence.signers
+    if not names:
+        return ()
+    from mlgate.attest.key_files import read_signers
+
+    return read_signers(names, policy.folder)
+
+
+def vouched(envelope: bytes | None, evidence: "Evidence", signers: "Sequence[Signer]") -> "Signer | Reason":
+    """Return who vouches for *evidence*, or why nobody does: for a display.
+
+    Where nobody is listed, or there is no envelope, the reason begins with the word "unsigned".
+    """
+    from mlgate.attest.acceptance import vouching
+    from mlgate.gate import UNNAMED
+    from mlgate.verdict import Reason
+
+    if envelope is None or not signers:
+        message = "unsigned" if envelope is None else f"unsigned: {UNNAMED}"
+        return Reason(code="unsigned", message=message)
+    return vouching(envelope, evidence, signers, datetime.now(UTC))
+
+
 def decide(uri: str, policy_file: str | None, *, alias: str = CHAMPION_ALIAS) -> Decision:
     """Read everything again and decide.
 
@@ -50,6 +83,7 @@ def decide(uri: str, policy_file: str | None, *, alias: str = CHAMPION_ALIAS) ->
     from mlgate.policy_file import load_policy
 
     policy = load_policy(Path(policy_file) if policy_file else None)
+    signers = listed_signers(policy)
     parsed = ModelUri.parse(uri)
     if parsed.directory is not None:
         raise ConfigError(
@@ -68,6 +102,7 @@ def decide(uri: str, policy_file: str | None, *, alias: str = CHAMPION_ALIAS) ->
         champion_version=champion_version,
         champion_digest=champion_digest,
         now=datetime.now(UTC),
+        signers=signers,
     )
     stored = registry.evidence(version.name) if version.name else ()
     return Decision(registry=registry, policy=policy, today=today, admission=admit(policy, today, stored))
@@ -81,7 +116,7 @@ def show(decision: Decision, output: Output) -> None:
         return
     mark = "**" if output is Output.MARKDOWN else ""
     why = "every required check passed" if admission.admitted else str(admission.reasons[0])
-    result(f"{uri}: {mark}{coloured(admission.word)}{mark} (unsigned evidence): {why}")
+    result(f"{uri}: {mark}{coloured(admission.word)}{mark} ({admission.provenance}): {why}")
     for reason in admission.reasons[1:]:
         result(f"- {reason}")
     image = admission.evidence.image if admission.admitted and admission.evidence else None

@@ -22,6 +22,7 @@ from mlgate.cli import (
     report,
     status,
     test,
+    verify,
 )
 from mlgate.errors import MlgateError
 
@@ -43,7 +44,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (test, gate, promote, status, report, replay, init, doctor, demo, load_worker):
+for module in (test, gate, promote, verify, status, report, replay, init, doctor, demo, load_worker):
     app.command(module.NAME, help=module.HELP)(module.command)
 app.add_typer(policy.app, name="policy")
 app.add_typer(image.app, name="image")

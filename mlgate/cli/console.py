@@ -30,6 +30,7 @@ _GREEN, _RED, _YELLOW, _BOLD = "32", "31", "33", "1"
 _COLOURS = {
     "admitted": _GREEN,
     "promoted": _GREEN,
+    "verified": _GREEN,
     "passed": _GREEN,
     "ok": _GREEN,
     "fixed": _GREEN,

@@ -75,5 +75,7 @@ def _done(decision: Decision, output: Output, what: str, *, moved: bool) -> int:
     if output is Output.JSON:
         emit_json({"uri": uri, "moved": moved, "action": what, **decision.admission.to_json()})
     else:
-        result(f"{uri}: {coloured('promoted') if moved else coloured('admitted')} (unsigned evidence): {what}")
+        result(
+            f"{uri}: {coloured('promoted') if moved else coloured('admitted')} ({decision.admission.provenance}): {what}"
+        )
     return 0

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mlgate.cli.admission import open_registry
-from mlgate.cli.console import Output, OutputOption, emit_json, result, say
+from mlgate.cli.admission import listed_signers, open_registry, vouched
+from mlgate.cli.console import Output, OutputOption, PolicyOption, emit_json, result, say
 from mlgate.errors import EvidenceError, OutputError
 
 if TYPE_CHECKING:
@@ -19,34 +19,50 @@ HELP = "Print the gate report of a version's newest evidence. Example: mlgate re
 def command(
     uri: Annotated[str, typer.Argument(metavar="URI", help="A model version, or an evidence.json")],
     html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write the page there instead")] = None,
+    policy: PolicyOption = None,
     output: OutputOption = Output.TEXT,
 ) -> int:
     """Render the newest evidence."""
+    from mlgate.policy_file import load_policy
     from mlgate.report.html import render_html
     from mlgate.report.markdown import render_markdown
+    from mlgate.verdict import Reason
 
-    evidence = _evidence(uri)
+    signers = listed_signers(load_policy(Path(policy) if policy else None))
+    evidence, envelope = _evidence(uri)
+    found = vouched(envelope, evidence, signers)
+    signature = None if isinstance(found, Reason) else f"signed by {found.name}"
+    # The page says "unsigned" whatever the reason; and JSON is the evidence, which does not know who signed it.
+    say(f"mlgate: {signature or found}")
     if html is not None:
         try:
-            html.write_text(render_html(evidence), encoding="utf-8")
+            html.write_text(render_html(evidence, signature=signature), encoding="utf-8")
         except OSError as error:
             raise OutputError(f"{html}: can not be written ({error.strerror})") from error
         say(f"report: {html}")
     elif output is Output.JSON:
         emit_json(evidence.to_json())
     else:
-        result(render_markdown(evidence))
+        result(render_markdown(evidence, signature=signature))
     return 0
 
 
-def _evidence(uri: str) -> "Evidence":
+def _evidence(uri: str) -> "tuple[Evidence, bytes | None]":
+    """Return the newest evidence of a version, or that of a file, and the envelope beside it."""
+    from mlgate.attest.dsse import MAX_ENVELOPE_BYTES
     from mlgate.evidence import Evidence as Document
     from mlgate.gate import read_evidence
     from mlgate.model_version import ModelUri
+    from mlgate.registry.interface import ENVELOPE_FILE
 
     if uri.endswith(".json"):
         try:
-            return Document.from_bytes(Path(uri).read_bytes())
+            beside = Path(uri).with_name(ENVELOPE_FILE)
+            envelope = None
+            if beside.is_file():
+                with beside.open("rb") as file:
+                    envelope = file.read(MAX_ENVELOPE_BYTES + 1)
+            return Document.from_bytes(Path(uri).read_bytes()), envelope
         except OSError as error:
             raise EvidenceError(f"{uri}: can not be read ({error.strerror})") from error
     registry = open_registry()
@@ -54,5 +70,5 @@ def _evidence(uri: str) -> "Evidence":
     for stored in registry.evidence(version.name) if version.name else ():
         evidence = read_evidence(stored)
         if evidence.subject.version == version.version:
-            return evidence
+            return evidence, stored.envelope
     raise EvidenceError(f"no evidence for {version.uri}", hint=f"pytest --mlgate {version.uri}")

@@ -1,25 +1,31 @@
 """`mlgate status`: which version is where, and what was said of it."""
 
-from typing import Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mlgate.cli.admission import open_registry
-from mlgate.cli.console import Output, OutputOption, emit_json, result, table
+from mlgate.cli.admission import listed_signers, open_registry, vouched
+from mlgate.cli.console import Output, OutputOption, PolicyOption, emit_json, result, table
+
+if TYPE_CHECKING:
+    from mlgate.registry.interface import ModelRegistry
 
 NAME = "status"
 HELP = "Show the versions of a registered model, their aliases and what was last said of them. Example: mlgate status churn"
 
 
 def command(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Registered model")], output: OutputOption = Output.TEXT
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Registered model")],
+    policy: PolicyOption = None,
+    output: OutputOption = Output.TEXT,
 ) -> int:
     """Print one line a version, newest first."""
-    rows = _versions(name)
+    rows = _versions(name, policy)
     if output is Output.JSON:
         emit_json({"model": name, "versions": rows})
         return 0
-    header = ("version", "aliases", "status", "tested at", "champion then")
+    header = ("version", "aliases", "status", "tested at", "champion then", "evidence")
     cells = [
         (
             row["version"],
@@ -27,6 +33,7 @@ def command(
             row["status"],
             row["tested_at"] or "-",
             row["champion"] or "-",
+            row["evidence"] or "-",
         )
         for row in rows
     ]
@@ -35,11 +42,12 @@ def command(
     return 0
 
 
-def _versions(name: str) -> list[dict[str, Any]]:
+def _versions(name: str, policy: str | None) -> list[dict[str, Any]]:
     from mlgate.model_version import ModelUri
     from mlgate.registry import tags
 
     registry = open_registry()
+    said = _provenance(registry, name, policy)
     aliases = registry.aliases(name)
     rows = []
     for number in registry.versions(name):
@@ -52,6 +60,32 @@ def _versions(name: str) -> list[dict[str, Any]]:
                 "tested_at": found.get(tags.TESTED_AT),
                 "champion": found.get(tags.CHAMPION),
                 "report": found.get(tags.REPORT),
+                "evidence": said.get(number),
             }
         )
     return rows
+
+
+def _provenance(registry: "ModelRegistry", name: str, policy: str | None) -> dict[str, str]:
+    """Return version to who signed its newest evidence: `signed by …`, or `unsigned` with why."""
+    from mlgate.errors import EvidenceError
+    from mlgate.gate import read_evidence
+    from mlgate.policy_file import load_policy
+    from mlgate.verdict import Reason
+
+    signers = listed_signers(load_policy(Path(policy) if policy else None))
+    said: dict[str, str] = {}
+    for stored in registry.evidence(name):
+        try:
+            evidence = read_evidence(stored)
+        except EvidenceError:
+            continue
+        version = evidence.subject.version
+        if version is None or version in said:
+            continue
+        found = vouched(stored.envelope, evidence, signers)
+        if not isinstance(found, Reason):
+            said[version] = f"signed by {found.name}"
+        else:
+            said[version] = found.message if found.code == "unsigned" else f"unsigned ({found.code})"
+    return said

@@ -7,6 +7,9 @@ from typing import Protocol
 
 from mlgate.model_version import ModelUri, ModelVersion
 
+# Beside evidence.json: the signature over a statement about it.
+ENVELOPE_FILE = "evidence.dsse.json"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateRun:
@@ -37,11 +40,13 @@ class StoredEvidence:
         run_id: The run that holds it.
         raw: The bytes of `mlgate/evidence.json`.
         claimed_digest: What the run's tag `mlgate.evidence` says of these bytes; `None` where it says nothing.
+        envelope: The bytes of `mlgate/evidence.dsse.json`; `None` where there is none.
     """
 
     run_id: str
     raw: bytes
     claimed_digest: str | None = None
+    envelope: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

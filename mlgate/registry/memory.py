@@ -9,7 +9,7 @@ from pathlib import Path
 from mlgate.errors import ModelNotFound, RegistryError
 from mlgate.model_version import ModelUri, ModelVersion
 from mlgate.registry import tags as keys
-from mlgate.registry.interface import GateRun, LoggedDataset, StoredEvidence
+from mlgate.registry.interface import ENVELOPE_FILE, GateRun, LoggedDataset, StoredEvidence
 from mlgate.registry.local import copy_directory, directory_version, registered
 
 
@@ -183,7 +183,10 @@ class MemoryRegistry:
         with self._lock:
             return tuple(
                 StoredEvidence(
-                    run_id=run.run_id, raw=run.files[keys.EVIDENCE_FILE], claimed_digest=run.tags.get(keys.EVIDENCE)
+                    run_id=run.run_id,
+                    raw=run.files[keys.EVIDENCE_FILE],
+                    claimed_digest=run.tags.get(keys.EVIDENCE),
+                    envelope=run.files.get(ENVELOPE_FILE),
                 )
                 for run in reversed(self._runs)
                 if run.model == name

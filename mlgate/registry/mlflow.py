@@ -26,6 +26,7 @@ from mlgate.registry import tags as keys
 from mlgate.registry.downloads import download
 from mlgate.registry.interface import GateRun, LoggedDataset, StoredEvidence
 from mlgate.registry.local import copy_directory, directory_version, local_directory, registered
+from mlgate.registry.mlflow_envelope import read_envelope
 from mlgate.registry.mlflow_lookup import ABSENT, Lookup, error_code
 from mlgate.registry.urls import without_credentials
 
@@ -315,6 +316,7 @@ class MlflowRegistry:
                 run_id=str(run.info.run_id),
                 raw=target.read_bytes(),
                 claimed_digest=run.data.tags.get(keys.EVIDENCE),
+                envelope=read_envelope(store, Path(folder)),
             )
 
     def run_file(self, run_id: str, path: str, destination: Path) -> bool:

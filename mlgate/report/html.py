@@ -42,16 +42,20 @@ LEVELS = (
 )
 
 
-def render_html(evidence: Evidence) -> str:
+def render_html(evidence: Evidence, *, signature: str | None = None) -> str:
     """Return the report as one HTML page below `MAX_BYTES`: no script, nothing loaded from anywhere.
 
     Everything that a model or a user wrote is escaped text. Where the page would grow too large, it shows less of the
     long texts first and fewer of the passed checks last, and says what it left out.
+
+    Args:
+        evidence: Of one run.
+        signature: Who vouches for it, as `signed by ci.pub`; `None` for unsigned evidence.
     """
     evidence, digest = in_reading_order(evidence), evidence.digest
     template = _environment().get_template("report.html.j2")
     for caps in LEVELS:
-        page = template.render(_context(evidence, digest, caps))
+        page = template.render({**_context(evidence, digest, caps), "unsigned": words.provenance(signature)})
         if len(page.encode()) < MAX_BYTES:
             break
     return page
@@ -112,7 +116,6 @@ def _context(evidence: Evidence, digest: str, caps: Caps) -> dict[str, Any]:
         "slowest": cold_start.sentence(started),
         "circumstances": cold_start.circumstances(evidence),
         "facts": fact_groups(evidence, digest, caps),
-        "unsigned": words.UNSIGNED,
         "digest": digest,
         "mlgate": one_line(evidence.tool.mlgate, 40),
     }

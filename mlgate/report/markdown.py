@@ -41,11 +41,16 @@ _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;", "@": "&#64;"
 _BLOCK_START = re.compile(r"^(\d+(?=[.)])|(?=[#+=-]))")
 
 
-def render_markdown(evidence: Evidence) -> str:
-    """Return the report as Markdown below `MAX_BYTES`: the verdict, why, the checks with the worst first, the facts."""
+def render_markdown(evidence: Evidence, *, signature: str | None = None) -> str:
+    """Return the report as Markdown below `MAX_BYTES`: the verdict, why, the checks with the worst first, the facts.
+
+    Args:
+        evidence: Of one run.
+        signature: Who vouches for it, as `signed by ci.pub`; `None` for unsigned evidence.
+    """
     evidence, digest = in_reading_order(evidence), evidence.digest
     for caps in LEVELS:
-        text = "\n".join(_lines(evidence, digest, caps)) + "\n"
+        text = "\n".join((*_lines(evidence, digest, caps), "", escape(words.provenance(signature)))) + "\n"
         if len(text.encode()) < MAX_BYTES:
             break
     return text
@@ -103,7 +108,6 @@ def _lines(evidence: Evidence, digest: str, caps: Caps) -> Iterator[str]:
     yield from _load(evidence, caps)
     yield from _cold_start(evidence, caps)
     yield from _facts(evidence, digest, caps)
-    yield from ("", escape(words.UNSIGNED))
 
 
 def _checks(groups: list[Group]) -> Iterator[str]:

@@ -90,6 +90,21 @@ UNSIGNED = (
     "Unsigned: nothing on this page proves who ran the tests. It is a display; "
     "the gate reads evidence.json and judges it again before anything is promoted."
 )
+_SIGNED = (
+    "the signature is over the evidence, and this page is only a display; "
+    "the gate verifies it, reads evidence.json and judges it again before anything is promoted."
+)
+
+
+def provenance(signature: str | None) -> str:
+    """Return the report's last sentences: who vouches for the evidence, and what that is worth.
+
+    Args:
+        signature: `signed by ci.pub`, or another phrase that begins so; `None` for unsigned evidence.
+    """
+    if signature is None:
+        return UNSIGNED
+    return f"{signature[0].upper()}{signature[1:]}: {_SIGNED}"
 
 
 def verdict_outcome(evidence: Evidence) -> VerdictOutcome:

@@ -1,5 +1,6 @@
 """One gate run: prepared before collection, served while checks run, judged and published at the end."""
 
+import os
 import secrets
 import shutil
 from collections.abc import Callable, Mapping
@@ -37,6 +38,7 @@ from pytest_mlgate.champion import find_champion
 from pytest_mlgate.replica import FetchedReplica
 from pytest_mlgate.request import Request
 from pytest_mlgate.saved_failures import SavedFailures
+from pytest_mlgate.signing import RunSigner
 from pytest_mlgate.surroundings import pipeline_facts, tool_facts
 
 if TYPE_CHECKING:
@@ -73,6 +75,8 @@ class GateSession:
         self.verdict: Verdict | None = None
         self.given: GivenImage | None = None
         self.problem: MlgateError | None = None
+        self.signer = RunSigner()
+        self.provenance: str | None = None
         self.engine: ScoringEngine = LOCAL
         self.installed = False
         self.failures = SavedFailures()
@@ -90,6 +94,7 @@ class GateSession:
         Raises:
             MlgateError: Nothing was started and nothing written.
         """
+        self.signer = RunSigner.take(os.environ, sandbox=self.request.sandbox)
         self.policy = load_policy(Path(self.request.policy) if self.request.policy else None)
         self.failures = SavedFailures.of(self.policy, replay=self.request.replay)
         self._check_request()
@@ -329,7 +334,9 @@ class GateSession:
         reasons = tuple(str(reason) for reason in self.verdict.reasons)
         self.evidence = replace(evidence, verdict=VerdictFacts(outcome=str(self.verdict.outcome), reasons=reasons))
         try:
-            write_files(self.evidence, self.work)
+            signed = self.signer.sign(self.evidence)
+            self.provenance, self.problem = signed.words, signed.problem
+            write_files(self.evidence, self.work, envelope=signed.envelope, signature=signed.words)
             try:
                 self._publish(self.evidence)
             except MlgateError as error:
@@ -343,7 +350,7 @@ class GateSession:
         return self.verdict
 
     def _publish(self, evidence: Evidence) -> None:
-        if not self.writes_tags:
+        if not self.writes_tags or self.problem is not None:
             return
         self.run_id = publish(self.registry, self.version, evidence, self.work)
 

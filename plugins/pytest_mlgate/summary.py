@@ -33,6 +33,8 @@ def header(session: GateSession) -> list[str]:
     ]
     if session.request.sandbox == "process":
         lines.append("mlgate: NOT ISOLATED: the model runs as a plain process of this machine")
+    if session.signer.withheld:
+        lines.append("mlgate: NOT SIGNED: in the sandbox 'process' the model runs as the user who holds the key")
     if session.given is not None:
         lines.append(f"mlgate: image {session.given.name} {session.given.reference[:19]}…, given; nothing is built")
     if session.unverified:
@@ -114,7 +116,7 @@ def _verdict_line(session: GateSession, evidence: Evidence) -> str:
         words.append("NOT ISOLATED")
     if session.unverified:
         words.append("UNVERIFIED IMAGE")
-    words.append("unsigned")
+    words.append(session.provenance or "unsigned")
     summary = verdict.summary if verdict else ""
     outcome = verdict.outcome if verdict else "none"
     return f"{evidence.subject.uri}: {outcome} ({', '.join(words)}): {summary}"

@@ -8,7 +8,7 @@ from mlgate.evidence import ToolFacts
 
 _PACKAGES = ("mlflow", "pytest", "hypothesis", "locust", "numpy", "scipy", "pandas", "docker", "testcontainers")
 # What a pipeline says of itself. Names only: no variable that could hold a token.
-_CI_VARIABLES = ("CI_PROJECT_PATH", "CI_COMMIT_SHA", "CI_COMMIT_REF_NAME", "CI_COMMIT_REF_PROTECTED", "CI_PIPELINE_ID", "CI_JOB_ID", "GITLAB_USER_LOGIN")  # fmt: skip
+_CI_VARIABLES = ("CI_PROJECT_PATH", "CI_COMMIT_SHA", "CI_COMMIT_REF_NAME", "CI_COMMIT_REF_PROTECTED", "CI_PIPELINE_ID", "CI_JOB_ID", "CI_JOB_URL", "GITLAB_USER_LOGIN")  # fmt: skip
 
 
 def tool_facts() -> ToolFacts:

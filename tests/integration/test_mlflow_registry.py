@@ -239,6 +239,16 @@ class TestContract:
         assert [(one.run_id, one.raw) for one in found] == [(second, b'{"n": "\xc3\xbc"}'), (first, b'{"n": 1}')]
         assert [one.run_id for one in world.registry.evidence(world.name, limit=1)] == [second]
 
+    def test_the_envelope_comes_back_beside_the_evidence(self, world, tmp_path):
+        """Byte for byte; `None` where a run has none."""
+        added = world.add(world.name, world.fetched_from)
+        world.publish(added, tmp_path / "1")
+        (tmp_path / "2").mkdir()
+        (tmp_path / "2/evidence.dsse.json").write_bytes(b'{"payload": "\xc3\xbc"}')
+        world.publish(added, tmp_path / "2")
+        found = [one.envelope for one in world.registry.evidence(world.name)]
+        assert found == [b'{"payload": "\xc3\xbc"}', None]
+
     def test_evidence_is_narrowed_by_digest(self, world, tmp_path):
         """A hint for speed; an odd one finds nothing and breaks nothing."""
         added = world.add(world.name, world.fetched_from)

@@ -107,7 +107,9 @@ BAD = {
     "malformed digest": ("accuracy:\n  digest: abc\n", 2, "accuracy.digest", "^sha256:"),
     "overflowing size": (f"runtime:\n  memory: {'9' * 400}GiB\n", 2, "runtime.memory", "more than a number can hold"),
     "number as key": ("1: 2\n", 1, "1", "is not a key"),
-    "signers": ("version: 1\nevidence:\n  signers: [ci.pub]\n", 3, "evidence.signers", "is not built yet. Hint: leave it empty: unsigned admits"),
+    "text for signers": ("evidence:\n  signers: ci.pub\n", 2, "evidence.signers", 'should be a list, got "ci.pub"'),
+    "a signer without a name": ("evidence:\n  signers: [ci.pub, '']\n", 2, "evidence.signers.1", 'at least 1 character, got ""'),
+    "a signer of two lines": ('evidence:\n  signers: ["a\\nb"]\n', 2, "evidence.signers.0", "pattern"),
 }  # fmt: skip
 
 
