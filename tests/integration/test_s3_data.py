@@ -277,7 +277,7 @@ def test_the_credentials_reach_nothing_that_a_run_starts(store, tmp_path):
     """Neither a model's server, nor the installation of its environment, nor the load generator."""
     from mlgate.images.environment import EnvironmentBuilder
     from mlgate.images.uv import index_settings
-    from mlgate.load import locust
+    from mlgate.load import process
     from mlgate.sandbox.limits import ServerLimits
     from mlgate.sandbox.readiness import server_environment
 
@@ -285,7 +285,7 @@ def test_the_credentials_reach_nothing_that_a_run_starts(store, tmp_path):
         server_environment(ServerLimits()),
         index_settings(os.environ),
         vars(EnvironmentBuilder(environ={**os.environ, "MLGATE_CACHE": str(tmp_path)}))["_env"],
-        locust._environment(tmp_path),
+        process._environment(tmp_path),
     ]
     for environment in handed_on:
         assert not [name for name in environment if name.startswith("AWS_")]
