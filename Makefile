@@ -65,6 +65,7 @@ bench: setup ## Print the numbers of the README
 	.venv/bin/python benchmarks/slo_edge.py
 	.venv/bin/python benchmarks/fail_fast.py
 	.venv/bin/python benchmarks/generator_ceiling.py
+	.venv/bin/python benchmarks/digest.py
 
 format: venv
 	.venv/bin/ruff check --fix .

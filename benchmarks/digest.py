@@ -142,6 +142,7 @@ def show(title: str, size: int, turns: dict[str, list[Turn]]) -> dict[str, dict[
             "gb_per_s": round(median(speeds), 3),
             "ratio": round(median(ratios), 3),
             "cores": round(cores, 2),
+            "cpu_s_per_gb": round(busy, 3),
         }
     return found
 

@@ -88,7 +88,7 @@ class _File:
         """Return its entry; refuse a file that is not what it was."""
         # The path and not the descriptor: a file that was replaced keeps its old content for who has it open.
         after = self.path.lstat()
-        if self.left:
+        if self.left or _state(self.before) != _state(after):
             raise ModelDirectoryError(
                 f"{self.path} changed while it was digested ({self.before.st_size} bytes before, {after.st_size} after)",
                 hint="let nobody write there, then try again",
