@@ -4,6 +4,7 @@ Its source is run as `python -I -S -c`. It stays as the parent, with a pipe from
 death signal (`PR_SET_PDEATHSIG`) of the server itself would come as soon as the *thread* that started it ends.
 """
 
+import contextlib
 import ctypes
 import json
 import os
@@ -14,6 +15,7 @@ import sys
 from typing import NoReturn
 
 PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
 
 
 def main() -> NoReturn:
@@ -29,11 +31,16 @@ def main() -> NoReturn:
         # Anything on standard input is its end: the owner says nothing.
         if 0 in ready or pidfd in ready:
             break
+    # What the server has started becomes ours when it dies, so that the end is the end of all of them.
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
     try:
         os.killpg(child, signal.SIGKILL)  # Also what a dead server has left behind.
     except OSError:
         os.kill(child, signal.SIGKILL)
     _, status = os.waitpid(child, 0)
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            os.waitpid(-child, 0)
     code = os.waitstatus_to_exitcode(status)
     os._exit(code if code >= 0 else 128 - code)
 
