@@ -101,7 +101,8 @@ class Step:
     def details(self) -> dict[str, Any]:
         """The step as JSON; `None` for a percentile among requests without a good answer."""
         texts = {name: value if np.isfinite(value) else None for name, value in self._numbers().items()}
-        return {**asdict(self), **texts, "within": self.within}
+        share = round(self.errors / self.n, 6) if self.n else None
+        return {**asdict(self), **texts, "error_share": share, "within": self.within}
 
     def _numbers(self) -> dict[str, float]:
         names = ("rate", "p50_ms", "p95_ms", "p99_ms", "generator_cpu_share")

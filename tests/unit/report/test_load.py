@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from mlgate.evidence import SuiteResult
+from mlgate.evidence import CheckResult, SuiteResult
+from mlgate.load import capacity
 from mlgate.report import load, load_charts
 from mlgate.report.html import render_html
 from mlgate.report.load import Curve, LatencyLimit, OverTime
@@ -208,3 +209,15 @@ def test_the_curve_of_the_comparison_is_not_that_of_the_run(examples, make_check
     curve = {"n": 9, "quantiles": [0.0, 0.5], "response_ms": [1.0, 2.0], "service_ms": [1.0, 2.0]}
     evidence = with_details(examples, make_check, {"percentile_curve": curve}, "load.regression")
     assert load.curve(evidence) is None
+
+
+def test_a_step_of_the_search_is_shown_as_the_search_writes_it(examples):
+    """What the evidence holds of a step is read under the names that it is written with: nothing says `not measured`."""
+    step = capacity.Step(
+        callers=4, rate=100.0, n=200, errors=3, p50_ms=5.0, p95_ms=8.0, p99_ms=9.0, generator_cpu_share=0.1, exceeded=""
+    )
+    found = capacity.report_capacity(capacity.Capacity.of([step]), rate=50)
+    suite = SuiteResult(duration_s=1.0, checks=(CheckResult(id="load.capacity", params={}, finding=found),))
+    (shown,) = load.steps(replace(examples["good"](), suites={"load": suite}))
+    assert (shown.callers, shown.rate, shown.errors) == ("4", "100/s", "1.5 %")
+    assert all(shown.latencies)
