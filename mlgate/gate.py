@@ -12,11 +12,12 @@ from mlgate.evidence import Evidence, ImageFacts, Subject, digest_of
 from mlgate.images.recipe import recipe_digest
 from mlgate.model_version import ModelVersion
 from mlgate.policy import Policy
-from mlgate.registry.interface import StoredEvidence
+from mlgate.registry.interface import StoredEvidence, StoredWaiver
 from mlgate.verdict import Reason, VerdictOutcome, assess, parse_time
+from mlgate.waivers import Waived, settle
 
 # Codes that say "there is not enough to decide" (exit 4); every other code is a refusal (exit 1).
-_UNDECIDED = frozenset({"inconclusive", "errored", "skipped", "absent"})
+_UNDECIDED = frozenset({"inconclusive", "errored", "skipped", "absent", "waiver_refused"})
 # Said of an envelope where the policy lists nobody: no signature is looked at.
 UNNAMED = "signed, by nobody the policy names"
 _NO_TIME = datetime.max.replace(tzinfo=UTC)
@@ -33,6 +34,8 @@ class Today:
         champion_digest: Digest of the champion's bytes in the store, now.
         now: Aware time.
         signers: The keys that the policy lists, read from their files.
+        waivers: What the registry holds of them, where the policy lists who may waive.
+        waiver_signers: Who may, read from their files.
     """
 
     version: ModelVersion
@@ -41,6 +44,8 @@ class Today:
     champion_digest: str | None
     now: datetime
     signers: tuple[Signer, ...] = ()
+    waivers: tuple[StoredWaiver, ...] = ()
+    waiver_signers: tuple[Signer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +54,8 @@ class Admission:
 
     Attributes:
         admitted: Whether the version may be promoted.
-        reasons: Every reason against; empty where admitted.
+        reasons: Every reason against that nobody answers for; empty where admitted.
+        waived: The checks that do not pass and that somebody answers for.
         evidence: The evidence that counted, or `None`.
         run_id: Where it lies.
         signer: Who vouches for it, of those that the policy lists; `None` where nobody does, or nobody is listed.
@@ -58,6 +64,7 @@ class Admission:
 
     admitted: bool
     reasons: tuple[Reason, ...]
+    waived: tuple[Waived, ...] = ()
     evidence: Evidence | None = None
     evidence_digest: str | None = None
     run_id: str | None = None
@@ -103,6 +110,7 @@ class Admission:
             "evidence": self.evidence_digest,
             "run_id": self.run_id,
             "image": self._image(),
+            "waived": [waived.to_json() for waived in self.waived],
             "reasons": [
                 {"code": reason.code, "check": reason.check, "message": reason.message} for reason in self.reasons
             ],
@@ -142,10 +150,13 @@ def admit(policy: Policy, today: Today, stored: Sequence[StoredEvidence]) -> Adm
     verdict = assess(policy, evidence, today.now)
     # (4) What was tested is what is deployed, compared with who serves today. After the verdict: where a version could
     # not even be installed, that is the news, and not that there is no image to compare.
-    reasons = [*verdict.reasons, *_comparisons(policy, today, evidence)]
+    against = [*verdict.reasons, *_comparisons(policy, today, evidence)]
+    # (5) What somebody answers for, by name and until a day.
+    reasons, waived = settle(against, evidence, today.waivers, today.waiver_signers, today.now)
     return Admission(
-        admitted=verdict.outcome is VerdictOutcome.PASSED and not reasons,
-        reasons=tuple(reasons),
+        admitted=(verdict.outcome is VerdictOutcome.PASSED or bool(waived)) and not reasons,
+        reasons=reasons,
+        waived=waived,
         evidence=evidence,
         evidence_digest=digest_of(candidate.raw),
         run_id=candidate.run_id,

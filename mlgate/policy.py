@@ -77,6 +77,12 @@ class EvidenceSection(Section):
         strict=False,
         description="files with the public keys that may sign evidence, beside this file; empty admits unsigned evidence",
     )
+    waivers: tuple[SignerFile, ...] = Field(
+        default=(),
+        max_length=MAX_SIGNERS,
+        strict=False,
+        description="files with the public keys that may waive a check; empty lets nobody",
+    )
     rows: Literal["synthetic", "full"] = Field(
         default="synthetic", description="what of the evaluation data may be stored: keys and answers, or features too"
     )

@@ -54,7 +54,7 @@ class Snapshot:
         policy: Its values.
         digest: `Policy.digest`, read while the files were there.
         files: Key of `FILE_EFFECTS` to file, relative to the policy, to digest; `None` where they can not be read.
-        keys: Entry of `evidence.signers` to the digest of the file of that name, where there is one.
+        keys: Entry of `evidence.signers` or `evidence.waivers` to the digest of the file of that name, where there is one.
     """
 
     name: str
@@ -106,7 +106,8 @@ def resolved(snapshot: Snapshot, *, with_keys: bool = True) -> dict[str, Any]:
     for rule in properties["inputs"].values():
         rule["step"] = grid(rule)
     keys = snapshot.keys if with_keys else {}
-    document["evidence"]["signers"] = [_signer(entry, keys) for entry in document["evidence"]["signers"]]
+    for listed in ("signers", "waivers"):
+        document["evidence"][listed] = [_signer(entry, keys) for entry in document["evidence"][listed]]
     return document
 
 
@@ -186,6 +187,7 @@ def _named_files(policy: Policy) -> tuple[str, ...]:
         "load": values.load.files,
         "properties.regressions": values.properties.regressions,
         "evidence.signers": values.evidence.signers,
+        "evidence.waivers": values.evidence.waivers,
     }
     return tuple(key for key, names in named.items() if names)
 

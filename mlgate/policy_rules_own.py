@@ -88,6 +88,22 @@ class Signers:
         ]
 
 
+class Waivers:
+    """`evidence.waivers`: who may answer for a check that does not pass; an empty list lets nobody."""
+
+    def changes(self, key: str, old: Any, new: Any) -> Sequence[Change]:
+        """Compare as the signers are: by key, where a file of that name holds one."""
+        gone, come = ([entry for entry in one if entry not in other] for one, other in ((old, new), (new, old)))
+        removed: Said = (Effect.STRICTER, "a check that it waived stands again")
+        added: Said = (Effect.WEAKER, "it may waive checks that do not pass")
+        if not gone and not come:
+            return [change(key, REWRITTEN, shown(old), shown(new), old, new)]
+        return [
+            *(change(key, removed, shown(entry), "not listed", entry, None) for entry in gone),
+            *(change(key, added, "not listed", shown(entry), None, entry) for entry in come),
+        ]
+
+
 def _signers_text(signers: Any) -> str:
     return shown(signers) if signers else f"none ({_UNSIGNED})"
 

@@ -101,9 +101,8 @@ def _snapshot(source: str, policy: Policy) -> Snapshot:
             policy.folder, regression_files(policy.regressions) if policy.regressions else ()
         ),
     }
-    keys = {
-        name: _digest(policy.folder / name) for name in named["evidence.signers"] if (policy.folder / name).is_file()
-    }
+    listed = dict.fromkeys(named["evidence.signers"] + named["evidence.waivers"])
+    keys = {name: _digest(policy.folder / name) for name in listed if (policy.folder / name).is_file()}
     return Snapshot(name=source, policy=policy, digest=policy.digest, files=files, keys=keys)
 
 
@@ -119,6 +118,7 @@ def _named(policy: Policy) -> Mapping[str, tuple[str, ...]]:
         "load.locustfile.file": (own.file,) if own is not None else (),
         "properties.regressions": (values.properties.regressions,) if values.properties.regressions else (),
         "evidence.signers": tuple(map(str, values.evidence.signers)),
+        "evidence.waivers": tuple(map(str, values.evidence.waivers)),
     }
 
 

@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from filelock import FileLock
@@ -20,13 +20,19 @@ from mlgate.registry.tags import NOTE, run_tags, verdict_line, version_tags, wit
 from mlgate.report.html import render_html
 from mlgate.report.junit import render_junit
 from mlgate.report.markdown import render_markdown
+from mlgate.waivers import Waived
 
 # evidence.json comes last: whoever sees it finds the files it belongs to beside it.
 _FILES = ("report.html", "report.md", "junit.xml", "policy.yaml", "failures", "load", "accuracy", ENVELOPE_FILE, "evidence.json")  # fmt: skip
 
 
 def write_files(
-    evidence: Evidence, folder: Path, *, envelope: bytes | None = None, signature: str | None = None
+    evidence: Evidence,
+    folder: Path,
+    *,
+    envelope: bytes | None = None,
+    signature: str | None = None,
+    waived: Sequence[Waived] = (),
 ) -> None:
     """Write the report, JUnit, policy, failing examples and the evidence into *folder*.
 
@@ -35,6 +41,7 @@ def write_files(
         folder: An existing one.
         envelope: The signed statement about *evidence*; `None` where nothing is signed.
         signature: What the reports say of it.
+        waived: The checks that somebody answers for, for the reports.
     """
     failures = folder / "failures"
     for check in evidence.checks():
@@ -48,8 +55,8 @@ def write_files(
                 **check.finding.details,
             }
             (failures / file_name(check.key, 1)).write_text(json.dumps(document, indent=2, ensure_ascii=False), "utf-8")
-    (folder / "report.html").write_text(render_html(evidence, signature=signature), "utf-8")
-    (folder / "report.md").write_text(render_markdown(evidence, signature=signature), "utf-8")
+    (folder / "report.html").write_text(render_html(evidence, signature=signature, waived=waived), "utf-8")
+    (folder / "report.md").write_text(render_markdown(evidence, signature=signature, waived=waived), "utf-8")
     (folder / "junit.xml").write_bytes(render_junit(evidence))
     (folder / "policy.yaml").write_text(evidence.policy.text, "utf-8")
     if envelope is not None:

@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlgate.artifacts.directory import digest_files, files_digest, walk
 from mlgate.artifacts.hashing import Watch
@@ -15,6 +15,9 @@ from mlgate.attest.statement import Statement
 from mlgate.errors import ModelDirectoryError
 from mlgate.registry.interface import ENVELOPE_FILE
 from mlgate.verdict import Reason
+
+if TYPE_CHECKING:
+    from mlgate.waivers import Waived
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +31,7 @@ class Verification:
         statement: What is vouched for; `None` where nothing is.
         artifact_digest: Of the files that are there; `None` where they were not digested.
         reasons: Everything that stands against serving it.
+        waived: The checks that do not pass and that somebody answers for.
     """
 
     directory: Path
@@ -36,6 +40,7 @@ class Verification:
     statement: Statement | None = None
     artifact_digest: str | None = None
     reasons: tuple[Reason, ...]
+    waived: "tuple[Waived, ...]" = ()
 
     @property
     def verified(self) -> bool:
@@ -55,6 +60,7 @@ class Verification:
             "evidence": evidence.digest if evidence else None,
             "result": str(self.statement.result) if self.statement else None,
             "artifact_digest": self.artifact_digest,
+            "waived": [waived.to_json() for waived in self.waived],
             "reasons": [
                 {"code": reason.code, "check": reason.check, "message": reason.message} for reason in self.reasons
             ],
@@ -99,6 +105,7 @@ def verify_directory(
         statement=found.statement,
         artifact_digest=digest,
         reasons=reasons,
+        waived=found.waived,
     )
 
 

@@ -15,7 +15,9 @@ from mlgate.quantities import format_duration
 from mlgate.verdict import CLOCK_SKEW, Reason, parse_time
 
 if TYPE_CHECKING:
+    from mlgate.gate import Admission
     from mlgate.policy import Policy
+    from mlgate.waivers import Waived
 
 # A directory of 100 000 other files is one finding and not as many lines.
 MAX_NAMED = 10
@@ -33,6 +35,8 @@ class Expected:
         uri: The one version to believe, `models:/name/3`; `None` for any that the signers vouch for.
         max_age_s: Oldest evidence, in seconds since the run; `None` leaves it to *policy*, and has no limit without one.
         policy: Judges the evidence again; `None` takes the signed result.
+        waivers: Envelopes of waivers; they count only where *policy* judges again.
+        waiver_signers: Who may waive.
     """
 
     signers: Sequence[Signer]
@@ -40,15 +44,18 @@ class Expected:
     uri: str | None = None
     max_age_s: float | None = None
     policy: "Policy | None" = None
+    waivers: Sequence[bytes] = ()
+    waiver_signers: Sequence[Signer] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vouched:
-    """A statement that a listed signer vouches for, and what stands against believing it; nothing where it may be."""
+    """A statement that a listed signer vouches for, what stands against believing it, and what somebody answers for."""
 
     signer: Signer
     statement: Statement
     reasons: tuple[Reason, ...]
+    waived: "tuple[Waived, ...]" = ()
 
 
 def vouched(raw: bytes | None, expected: Expected, *, place: str) -> Vouched | Reason:
@@ -72,8 +79,12 @@ def vouched(raw: bytes | None, expected: Expected, *, place: str) -> Vouched | R
         return Reason(code=error.code, message=error.message)
     if disagreement := agrees(statement, statement.evidence):
         return disagreement
+    admission = None if expected.policy is None else _judged_again(statement, expected.policy, raw, expected)
     return Vouched(
-        signer=accepted.signer, statement=statement, reasons=tuple(_statement_reasons(raw, statement, expected))
+        signer=accepted.signer,
+        statement=statement,
+        reasons=tuple(_statement_reasons(statement, admission, expected)),
+        waived=() if admission is None else admission.waived,
     )
 
 
@@ -113,13 +124,10 @@ def byte_reasons(statement: Statement, files: Sequence[FileEntry], artifact_dige
     return ()
 
 
-def _statement_reasons(raw: bytes | None, statement: Statement, expected: Expected) -> Iterator[Reason]:
+def _statement_reasons(statement: Statement, admission: "Admission | None", expected: Expected) -> Iterator[Reason]:
     evidence, policy = statement.evidence, expected.policy
     yield from _version_reasons(evidence, expected.uri)
-    if policy is None:
-        yield from _result_reasons(statement)
-    else:
-        yield from _policy_reasons(statement, policy, raw, expected)
+    yield from _result_reasons(statement) if admission is None else _admission_reasons(admission)
     limit_s = policy.values.evidence.max_age if policy and expected.max_age_s is None else expected.max_age_s
     yield from _age_reasons(evidence, expected.now, limit_s)
 
@@ -145,12 +153,12 @@ def _result_reasons(statement: Statement) -> Iterator[Reason]:
         yield Reason(code="not_passed", message=f"{evidence.subject.uri} did not pass{why}")
 
 
-def _policy_reasons(statement: Statement, policy: "Policy", raw: bytes | None, expected: Expected) -> Iterator[Reason]:
+def _judged_again(statement: Statement, policy: "Policy", raw: bytes | None, expected: Expected) -> "Admission":
     """Ask the gate, as if the champion of the test were today's: who serves now can not be told offline."""
     # Here, because a pod that takes the signed result starts without what a policy needs: numpy, scipy.
     from mlgate.gate import Today, admit  # noqa: PLC0415 - only with a policy
     from mlgate.model_version import ModelVersion  # noqa: PLC0415 - as above
-    from mlgate.registry.interface import StoredEvidence  # noqa: PLC0415 - as above
+    from mlgate.registry.interface import StoredEvidence, StoredWaiver  # noqa: PLC0415 - as above
 
     evidence = statement.evidence
     subject, champion = evidence.subject, evidence.champion
@@ -168,8 +176,13 @@ def _policy_reasons(statement: Statement, policy: "Policy", raw: bytes | None, e
         champion_digest=champion.artifact_digest if champion else None,
         now=expected.now,
         signers=tuple(expected.signers),
+        waivers=tuple(StoredWaiver(run_id="", envelope=raw) for raw in expected.waivers),
+        waiver_signers=tuple(expected.waiver_signers),
     )
-    admission = admit(policy, today, [StoredEvidence(run_id="", raw=evidence.canonical(), envelope=raw)])
+    return admit(policy, today, [StoredEvidence(run_id="", raw=evidence.canonical(), envelope=raw)])
+
+
+def _admission_reasons(admission: "Admission") -> Iterator[Reason]:
     if not admission.admitted and not admission.reasons:
         yield Reason(code="not_passed", message="the gate does not admit it")
     yield from (reason for reason in admission.reasons if reason.code not in _JUDGED_HERE)

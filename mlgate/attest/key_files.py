@@ -7,8 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from mlgate.attest.dsse import MAX_ENVELOPE_BYTES
 from mlgate.attest.keys import KeyMaterialError, SigningKey, read_private
 from mlgate.attest.signers import MAX_SIGNER_BYTES, Signer, parse_signer
+from mlgate.errors import ConfigError
 
 KEY_VARIABLE = "MLGATE_SIGNING_KEY"
 PASSPHRASE_VARIABLE = "MLGATE_KEY_PASSPHRASE"  # noqa: S105  (its name, not what it holds)
@@ -66,6 +68,22 @@ def read_signers(names: Sequence[str], folder: Path) -> tuple[Signer, ...]:
         KeyMaterialError: One can not be read: a gate that left it out would refuse, or admit, without a word.
     """
     return tuple(parse_signer(_read(folder / name, MAX_SIGNER_BYTES), name=name) for name in names)
+
+
+def read_envelope_file(path: Path) -> bytes:
+    """Return the bytes of an envelope that the user named.
+
+    Raises:
+        ConfigError: It can not be read, or is larger than an envelope is.
+    """
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_ENVELOPE_BYTES + 1)
+    except OSError as error:
+        raise ConfigError(f"{path} can not be read ({error.strerror})", hint="name the file that was saved") from None
+    if len(raw) > MAX_ENVELOPE_BYTES:
+        raise ConfigError(f"{path} is over {MAX_ENVELOPE_BYTES} bytes, which no envelope is")
+    return raw
 
 
 def _read(path: Path, limit: int) -> bytes:

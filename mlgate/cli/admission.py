@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mlgate.evidence import Evidence
     from mlgate.gate import Admission, Today
     from mlgate.policy import Policy
-    from mlgate.registry.interface import ModelRegistry
+    from mlgate.registry.interface import ModelRegistry, StoredEvidence
     from mlgate.verdict import Reason
 
 CHAMPION_ALIAS = "champion"
@@ -27,6 +27,7 @@ class Decision:
     registry: "ModelRegistry"
     policy: "Policy"
     today: "Today"
+    stored: "Sequence[StoredEvidence]"
     admission: "Admission"
 
 
@@ -38,12 +39,24 @@ def open_registry() -> "ModelRegistry":
 
 
 def listed_signers(policy: "Policy") -> "tuple[Signer, ...]":
-    """Read the keys that *policy* lists, as they are now.
+    """Read the keys whose evidence *policy* takes, as they are now.
 
     Raises:
         KeyMaterialError: One can not be read.
     """
-    names = policy.values.evidence.signers
+    return _read_signers(policy.values.evidence.signers, policy)
+
+
+def waiver_signers(policy: "Policy") -> "tuple[Signer, ...]":
+    """Read the keys that may waive a check, by *policy*, as they are now.
+
+    Raises:
+        KeyMaterialError: One can not be read.
+    """
+    return _read_signers(policy.values.evidence.waivers, policy)
+
+
+def _read_signers(names: "Sequence[str]", policy: "Policy") -> "tuple[Signer, ...]":
     if not names:
         return ()
     from mlgate.attest.key_files import read_signers
@@ -83,7 +96,7 @@ def decide(uri: str, policy_file: str | None, *, alias: str = CHAMPION_ALIAS) ->
     from mlgate.policy_file import load_policy
 
     policy = load_policy(Path(policy_file) if policy_file else None)
-    signers = listed_signers(policy)
+    signers, may_waive = listed_signers(policy), waiver_signers(policy)
     parsed = ModelUri.parse(uri)
     if parsed.directory is not None:
         raise ConfigError(
@@ -103,9 +116,12 @@ def decide(uri: str, policy_file: str | None, *, alias: str = CHAMPION_ALIAS) ->
         champion_digest=champion_digest,
         now=datetime.now(UTC),
         signers=signers,
+        waivers=tuple(registry.waivers(version.name)) if version.name and may_waive else (),
+        waiver_signers=may_waive,
     )
     stored = registry.evidence(version.name) if version.name else ()
-    return Decision(registry=registry, policy=policy, today=today, admission=admit(policy, today, stored))
+    admission = admit(policy, today, stored)
+    return Decision(registry=registry, policy=policy, today=today, stored=stored, admission=admission)
 
 
 def show(decision: Decision, output: Output) -> None:
@@ -115,10 +131,10 @@ def show(decision: Decision, output: Output) -> None:
         emit_json({"uri": uri, "policy": decision.policy.digest, **admission.to_json()})
         return
     mark = "**" if output is Output.MARKDOWN else ""
-    why = "every required check passed" if admission.admitted else str(admission.reasons[0])
-    result(f"{uri}: {mark}{coloured(admission.word)}{mark} ({admission.provenance}): {why}")
+    result(f"{uri}: {mark}{coloured(admission.word)}{mark} ({admission.provenance}): {_why(admission)}")
     for reason in admission.reasons[1:]:
         result(f"- {reason}")
+    show_waived(admission, output)
     image = admission.evidence.image if admission.admitted and admission.evidence else None
     if image is not None and image.origin == "given":
         # What a cluster has to pull, so that it runs what was tested.
@@ -127,3 +143,19 @@ def show(decision: Decision, output: Output) -> None:
         )
     if not admission.admitted:
         result(f"Hint: mlgate report {uri}" if admission.evidence else f"Hint: pytest --mlgate {uri}")
+
+
+def show_waived(admission: "Admission", output: Output) -> None:
+    """Print each check that somebody answers for, in red: an exception that nobody sees becomes the rule."""
+    mark = "**" if output is Output.MARKDOWN else ""
+    for waived in admission.waived:
+        result(f"- {mark}{coloured('waived')}{mark}: {waived}")
+
+
+def _why(admission: "Admission") -> str:
+    if not admission.admitted:
+        return str(admission.reasons[0])
+    count = len(admission.waived)
+    if not count:
+        return "every required check passed"
+    return f"{count} check{'s' * (count != 1)} waived, every other required one passed"

@@ -23,6 +23,7 @@ from mlgate.cli import (
     status,
     test,
     verify,
+    waive,
 )
 from mlgate.errors import MlgateError
 
@@ -44,7 +45,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (test, gate, promote, verify, status, report, replay, init, doctor, demo, load_worker):
+for module in (test, gate, waive, promote, verify, status, report, replay, init, doctor, demo, load_worker):
     app.command(module.NAME, help=module.HELP)(module.command)
 app.add_typer(policy.app, name="policy")
 app.add_typer(image.app, name="image")

@@ -37,6 +37,7 @@ _COLOURS = {
     "refused": _RED,
     "failed": _RED,
     "still failing": _RED,
+    "waived": _RED,
     "inconclusive": _YELLOW,
     "not decided": _YELLOW,
 }

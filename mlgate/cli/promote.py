@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from mlgate.cli.admission import CHAMPION_ALIAS, Decision, decide, show
+from mlgate.cli.admission import CHAMPION_ALIAS, Decision, decide, show, show_waived
 from mlgate.cli.console import (
     DryRunOption,
     Output,
@@ -78,4 +78,5 @@ def _done(decision: Decision, output: Output, what: str, *, moved: bool) -> int:
         result(
             f"{uri}: {coloured('promoted') if moved else coloured('admitted')} ({decision.admission.provenance}): {what}"
         )
+        show_waived(decision.admission, output)
     return 0

@@ -1,16 +1,19 @@
 """`mlgate report`: the newest evidence of a version, for a reader."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mlgate.cli.admission import listed_signers, open_registry, vouched
+from mlgate.cli.admission import listed_signers, open_registry, vouched, waiver_signers
 from mlgate.cli.console import Output, OutputOption, PolicyOption, emit_json, result, say
 from mlgate.errors import EvidenceError, OutputError
 
 if TYPE_CHECKING:
     from mlgate.evidence import Evidence
+    from mlgate.policy import Policy
+    from mlgate.waivers import Waived
 
 NAME = "report"
 HELP = "Print the gate report of a version's newest evidence. Example: mlgate report models:/churn/3 --html report.html"
@@ -28,23 +31,37 @@ def command(
     from mlgate.report.markdown import render_markdown
     from mlgate.verdict import Reason
 
-    signers = listed_signers(load_policy(Path(policy) if policy else None))
+    judge = load_policy(Path(policy) if policy else None)
     evidence, envelope = _evidence(uri)
-    found = vouched(envelope, evidence, signers)
+    found = vouched(envelope, evidence, listed_signers(judge))
+    waived = () if uri.endswith(".json") else _waived(evidence, judge)
     signature = None if isinstance(found, Reason) else f"signed by {found.name}"
     # The page says "unsigned" whatever the reason; and JSON is the evidence, which does not know who signed it.
     say(f"mlgate: {signature or found}")
     if html is not None:
         try:
-            html.write_text(render_html(evidence, signature=signature), encoding="utf-8")
+            html.write_text(render_html(evidence, signature=signature, waived=waived), encoding="utf-8")
         except OSError as error:
             raise OutputError(f"{html}: can not be written ({error.strerror})") from error
         say(f"report: {html}")
     elif output is Output.JSON:
         emit_json(evidence.to_json())
     else:
-        result(render_markdown(evidence, signature=signature))
+        result(render_markdown(evidence, signature=signature, waived=waived))
     return 0
+
+
+def _waived(evidence: "Evidence", policy: "Policy") -> "tuple[Waived, ...]":
+    """Return the checks of *evidence* that somebody answers for today."""
+    from mlgate.verdict import assess
+    from mlgate.waivers import settle
+
+    signers, name = waiver_signers(policy), evidence.subject.name
+    if not signers or name is None:
+        return ()
+    now = datetime.now(UTC)
+    reasons = assess(policy, evidence, now).reasons
+    return settle(reasons, evidence, open_registry().waivers(name), signers, now)[1]
 
 
 def _evidence(uri: str) -> "tuple[Evidence, bytes | None]":

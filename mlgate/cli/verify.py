@@ -63,12 +63,18 @@ def command(
     policy: Annotated[
         str | None, typer.Option("--policy", metavar="FILE", help="Judge by it again; default: the signed result")
     ] = None,
+    waiver: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--waiver", metavar="FILE", help="An envelope of mlgate waive; counts with --policy only (repeatable)"
+        ),
+    ] = None,
     output: OutputOption = Output.TEXT,
 ) -> int:
     """Verify: exit 0 verified, 1 refused."""
     from mlgate.artifacts.digest_bar import digest_bar
     from mlgate.attest.directory import Expected
-    from mlgate.attest.key_files import read_signers
+    from mlgate.attest.key_files import read_envelope_file, read_signers
     from mlgate.verification import verify_directory
 
     max_age_s = _seconds(max_age)
@@ -81,7 +87,17 @@ def command(
     signers = read_signers(signer or (), Path())
     if not signers and judge is not None:
         signers = read_signers(judge.values.evidence.signers, judge.folder)
-    expected = Expected(signers=signers, now=datetime.now(UTC), uri=_version(uri), max_age_s=max_age_s, policy=judge)
+    if waiver and judge is None:
+        raise typer.BadParameter("--waiver: the policy says who may waive; add --policy FILE")
+    expected = Expected(
+        signers=signers,
+        now=datetime.now(UTC),
+        uri=_version(uri),
+        max_age_s=max_age_s,
+        policy=judge,
+        waivers=[read_envelope_file(Path(file)) for file in waiver or ()],
+        waiver_signers=() if judge is None else read_signers(judge.values.evidence.waivers, judge.folder),
+    )
     with digest_bar(shown=sys.stderr.isatty()) as watch:
         found = verify_directory(
             Path(directory), expected, envelope=None if envelope is None else Path(envelope), watch=watch
@@ -126,10 +142,17 @@ def _print(found: "Verification", output: Output) -> None:
         result(
             f"{head}: {one_line(subject.uri)}, {files} file{'s' * (files != 1)}, signed by {one_line(found.signer.name)}"
         )
+        _print_waived(found, mark)
         return
     result(f"{head}: {one_line(str(found.reasons[0]))}. Hint: {hint}")
     for reason in found.reasons[1:]:
         result(f"- {one_line(str(reason))}")
+    _print_waived(found, mark)
+
+
+def _print_waived(found: "Verification", mark: str) -> None:
+    for waived in found.waived:
+        result(f"- {mark}{coloured('waived')}{mark}: {one_line(str(waived))}")
 
 
 def _hint(code: str) -> str:

@@ -9,6 +9,9 @@ from mlgate.model_version import ModelUri, ModelVersion
 
 # Beside evidence.json: the signature over a statement about it.
 ENVELOPE_FILE = "evidence.dsse.json"
+WAIVER_FILE = "waiver.dsse.json"
+# Where waivers are stored: `mlgate/<name>/waivers`, which nobody searches for evidence.
+WAIVERS = "waivers"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +24,7 @@ class GateRun:
         tags: Run tags.
         metrics: Metric name (MLflow form) to value; linked to the logged model where there is one.
         folder: Every file below it is stored under `mlgate/`.
+        shelf: Empty for a gate run, in experiment `mlgate/<name>`; else a word, for `mlgate/<name>/<shelf>`.
         dataset: Name, digest and source of the evaluation data; empty where there was none.
     """
 
@@ -29,6 +33,7 @@ class GateRun:
     tags: Mapping[str, str]
     metrics: Mapping[str, float]
     folder: Path
+    shelf: str = ""
     dataset: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -47,6 +52,19 @@ class StoredEvidence:
     raw: bytes
     claimed_digest: str | None = None
     envelope: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredWaiver:
+    """A waiver as it lies in the registry: bytes, not yet believed.
+
+    Attributes:
+        run_id: The run that holds it.
+        envelope: The bytes of `mlgate/waiver.dsse.json`.
+    """
+
+    run_id: str
+    envelope: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +140,7 @@ class ModelRegistry(Protocol):
         """Return the datasets that are logged on the run that made *version*; none where no run did."""
 
     def publish(self, run: GateRun) -> str:
-        """Store a gate run in experiment `mlgate/<name>` and return its run id.
+        """Store a gate run in its experiment and return its run id.
 
         The run is finished only after every file is stored; a run that was killed half-way has no evidence that
         `evidence()` returns.
@@ -133,6 +151,9 @@ class ModelRegistry(Protocol):
 
         *artifact_digest* narrows the search by run tag; it is a hint for speed, and the caller compares again.
         """
+
+    def waivers(self, name: str, *, limit: int = 200) -> Sequence[StoredWaiver]:
+        """Return the waivers of a registered model's versions, newest first."""
 
     def challengers(self, name: str, data_digest: str) -> frozenset[str]:
         """Return the artifact digests of what finished gate runs of a registered model judged on these data.

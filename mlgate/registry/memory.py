@@ -9,7 +9,15 @@ from pathlib import Path
 from mlgate.errors import ModelNotFound, RegistryError
 from mlgate.model_version import ModelUri, ModelVersion
 from mlgate.registry import tags as keys
-from mlgate.registry.interface import ENVELOPE_FILE, GateRun, LoggedDataset, StoredEvidence
+from mlgate.registry.interface import (
+    ENVELOPE_FILE,
+    WAIVER_FILE,
+    WAIVERS,
+    GateRun,
+    LoggedDataset,
+    StoredEvidence,
+    StoredWaiver,
+)
 from mlgate.registry.local import copy_directory, directory_version, registered
 
 
@@ -30,6 +38,7 @@ class MemoryRun:
     tags: Mapping[str, str]
     metrics: Mapping[str, float]
     files: Mapping[str, bytes]
+    shelf: str = ""
 
 
 class MemoryRegistry:
@@ -173,6 +182,7 @@ class MemoryRegistry:
                 tags=dict(run.tags),
                 metrics=dict(run.metrics),
                 files=files,
+                shelf=run.shelf,
             )
             self._runs.append(stored)
             self.writes.append(f"run {stored.run_id}")
@@ -190,8 +200,18 @@ class MemoryRegistry:
                 )
                 for run in reversed(self._runs)
                 if run.model == name
+                and not run.shelf
                 and keys.EVIDENCE_FILE in run.files
                 and artifact_digest in (None, run.tags.get(keys.ARTIFACT_DIGEST))
+            )[:limit]
+
+    def waivers(self, name: str, *, limit: int = 200) -> Sequence[StoredWaiver]:
+        """Return the stored waivers of a registered model, newest first."""
+        with self._lock:
+            return tuple(
+                StoredWaiver(run_id=run.run_id, envelope=run.files[WAIVER_FILE])
+                for run in reversed(self._runs)
+                if run.model == name and run.shelf == WAIVERS and WAIVER_FILE in run.files
             )[:limit]
 
     def challengers(self, name: str, data_digest: str) -> frozenset[str]:

@@ -1,4 +1,4 @@
-"""MLflow as the registry: the only file that imports mlflow, and only inside functions (the import takes seconds).
+"""MLflow as the registry. Its imports stand inside functions: they take seconds.
 
 The client gets explicit ids and never the fluent API, which keeps its state per thread. Everything a server answers is
 taken for hostile: paths, sizes and types.
@@ -24,9 +24,17 @@ from mlgate.model_version import ModelUri, ModelVersion
 from mlgate.registry import mlflow_http as http
 from mlgate.registry import tags as keys
 from mlgate.registry.downloads import download
-from mlgate.registry.interface import GateRun, LoggedDataset, StoredEvidence
+from mlgate.registry.interface import (
+    WAIVER_FILE,
+    WAIVERS,
+    GateRun,
+    LoggedDataset,
+    StoredEvidence,
+    StoredWaiver,
+)
 from mlgate.registry.local import copy_directory, directory_version, local_directory, registered
 from mlgate.registry.mlflow_envelope import read_envelope
+from mlgate.registry.mlflow_inputs import link_inputs, read_dataset
 from mlgate.registry.mlflow_lookup import ABSENT, Lookup, error_code
 from mlgate.registry.urls import without_credentials
 
@@ -38,7 +46,6 @@ _DOWNLOADS = 8
 # Two first writers of one tag: MLflow reads, then inserts, and the database refuses the slower one.
 _LOST_RACE = "UNIQUE constraint failed", "duplicate key value", "Duplicate entry"
 _TRIES = 3
-_DATA_CONTEXT = "mlflow.data.context"
 # A probe this young is believed; an older one is repeated, so that a server that died is found out quickly.
 _PROBE_AGE_S = 15.0
 
@@ -201,7 +208,7 @@ class MlflowRegistry:
         with self._calling(f"reading the datasets of run {run_id}") as client:
             run = Lookup(client, self.uri).found(f"run {run_id}", lambda: client.get_run(run_id), also_invalid=True)
             inputs = run.inputs.dataset_inputs if run.inputs else ()
-            return tuple(_dataset(found) for found in inputs)
+            return tuple(read_dataset(found) for found in inputs)
 
     def publish(self, run: GateRun) -> str:
         """Store a gate run: artifacts, then `evidence.json`, then metrics and tags, and only then "finished".
@@ -209,12 +216,12 @@ class MlflowRegistry:
         A run that is killed on the way stays "running", and `evidence()` returns finished ones only.
         """
         with self._calling(f"publishing the gate run of {run.version.uri}") as client:
-            experiment_id = self._experiment(client, keys.experiment_name(run.version.name))
+            experiment_id = self._experiment(client, keys.experiment_name(run.version.name, run.shelf))
             created = client.create_run(experiment_id, tags=dict(keys.RUN_TYPE), run_name=run.name)
             run_id = str(created.info.run_id)
             try:
                 self._upload(str(created.info.artifact_uri), run.folder)
-                self._link_inputs(client, run_id, run)
+                link_inputs(client, run_id, run)
                 self._log(client, run_id, run)
                 client.set_terminated(run_id, "FINISHED")
             except BaseException:
@@ -250,25 +257,6 @@ class MlflowRegistry:
             below = path.parent.relative_to(folder).as_posix()
             store.log_artifact(str(path), keys.FOLDER if below == "." else f"{keys.FOLDER}/{below}")
 
-    def _link_inputs(self, client: Any, run_id: str, run: GateRun) -> None:
-        from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelInput  # noqa: PLC0415 - slow
-
-        models = [LoggedModelInput(run.version.model_id)] if run.version.model_id else []
-        datasets = []
-        if run.dataset:
-            dataset = Dataset(
-                name=run.dataset.get("name", "evaluation")[:500],
-                # MLflow keeps 36 characters of a digest.
-                digest=run.dataset.get("digest", "").removeprefix("sha256:")[:36] or "unknown",
-                source_type=run.dataset.get("source_type", "local"),
-                source=without_credentials(run.dataset.get("source", "")),
-            )
-            datasets = [DatasetInput(dataset, [InputTag(_DATA_CONTEXT, "evaluation")])]
-        if models or datasets:
-            # Links for the reader; a server before MLflow 3 has no place for them.
-            with suppress(Exception):
-                client.log_inputs(run_id, datasets=datasets, models=models)
-
     def _log(self, client: Any, run_id: str, run: GateRun) -> None:
         from mlflow.entities import Metric, RunTag  # noqa: PLC0415 - slow
 
@@ -287,6 +275,18 @@ class MlflowRegistry:
             finished = list(islice(Lookup(client, self.uri).gate_runs(name, **narrowed), limit))
             with ThreadPoolExecutor(_DOWNLOADS) as pool:
                 return tuple(found for found in pool.map(self._stored, finished) if found is not None)
+
+    def waivers(self, name: str, *, limit: int = 200) -> Sequence[StoredWaiver]:
+        """Return the waivers of a registered model's versions, newest first."""
+        with self._calling(f"reading the waivers of {name}") as client:
+            finished = list(islice(Lookup(client, self.uri).gate_runs(name, shelf=WAIVERS), limit))
+            with ThreadPoolExecutor(_DOWNLOADS) as pool:
+                return tuple(found for found in pool.map(self._waiver, finished) if found is not None)
+
+    def _waiver(self, run: Any) -> StoredWaiver | None:
+        with tempfile.TemporaryDirectory(prefix="mlgate-") as folder:
+            envelope = read_envelope(self._artifacts(str(run.info.artifact_uri)), Path(folder), WAIVER_FILE)
+        return None if envelope is None else StoredWaiver(run_id=str(run.info.run_id), envelope=envelope)
 
     def challengers(self, name: str, data_digest: str) -> frozenset[str]:
         """Return the artifact digests of what was judged on these data."""
@@ -360,18 +360,6 @@ class MlflowRegistry:
                 "writing aliases": unknown,
                 "writing runs": unknown,
             }
-
-
-def _dataset(found: Any) -> LoggedDataset:
-    dataset = found.dataset
-    return LoggedDataset(
-        name=str(dataset.name),
-        digest=str(dataset.digest),
-        source_type=str(dataset.source_type),
-        source=str(dataset.source),
-        profile=str(dataset.profile or ""),
-        contexts=tuple(str(tag.value) for tag in found.tags if tag.key == _DATA_CONTEXT),
-    )
 
 
 def _answers(call: Any) -> str:

@@ -1,4 +1,4 @@
-"""The envelope beside a gate run's evidence, as an artifact store of MLflow holds it."""
+"""An envelope beside a gate run's evidence, or a waiver's, as an artifact store of MLflow holds it."""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from mlgate.registry.interface import ENVELOPE_FILE
 MAX_ENVELOPE_BYTES = 64 * 1024 * 1024
 
 
-def read_envelope(store: Any, folder: Path) -> bytes | None:
+def read_envelope(store: Any, folder: Path, file: str = ENVELOPE_FILE) -> bytes | None:
     """Return the envelope; `None` where there is none.
 
     One that is over `MAX_ENVELOPE_BYTES` comes back empty, which no gate takes: an error here would let whoever can
@@ -19,13 +19,14 @@ def read_envelope(store: Any, folder: Path) -> bytes | None:
     Args:
         store: MLflow's artifact repository of the run. One that does not answer is an error, not "none".
         folder: Takes the download.
+        file: Its name below `mlgate/`.
     """
-    name = f"{keys.FOLDER}/{ENVELOPE_FILE}"
+    name = f"{keys.FOLDER}/{file}"
     entry = next((found for found in store.list_artifacts(keys.FOLDER) if found.path == name), None)
     if entry is None:
         return None
     if (entry.file_size or 0) > MAX_ENVELOPE_BYTES:
         return b""
-    target = folder / ENVELOPE_FILE
+    target = folder / file
     store._download_file(name, str(target))  # noqa: SLF001 - the method MLflow asks its plugins to write
     return target.read_bytes() if target.stat().st_size <= MAX_ENVELOPE_BYTES else b""

@@ -188,14 +188,15 @@ class Lookup:
             location=self._concrete(location, hops),
         )
 
-    def gate_runs(self, name: str, **tags: str) -> Iterator[Any]:
-        """Yield MLflow's finished runs of experiment `mlgate/<name>`, newest first.
+    def gate_runs(self, name: str, *, shelf: str = "", **tags: str) -> Iterator[Any]:
+        """Yield MLflow's finished runs of experiment `mlgate/<name>`, or of a shelf beside it, newest first.
 
         Args:
             name: The registered model.
+            shelf: As in `GateRun`.
             tags: Values that run tags must have, by key without `mlgate.`.
         """
-        experiment = self._client.get_experiment_by_name(keys.experiment_name(name))
+        experiment = self._client.get_experiment_by_name(keys.experiment_name(name, shelf))
         if experiment is None:
             return
         wanted = " and ".join(

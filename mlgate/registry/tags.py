@@ -19,6 +19,7 @@ CHAMPION = "mlgate.champion"
 TESTED_AT = "mlgate.tested_at"
 REPORT = "mlgate.report"
 SUBJECT = "mlgate.subject"
+WAIVED = "mlgate.waived"
 DATA = "mlgate.data"
 
 # MLflow's own keys: a run's kind (its UI knows `test`) and its description.
@@ -36,10 +37,16 @@ MAX_LINE = 32
 NONE = "none"
 
 
-def experiment_name(model: str | None) -> str:
-    """Return the experiment that holds the gate runs of a registered model, or of everything unregistered."""
+def experiment_name(model: str | None, shelf: str = "") -> str:
+    """Return the experiment that holds the gate runs of a registered model, or of everything unregistered.
+
+    Args:
+        model: Its name.
+        shelf: A word for what is kept beside the gate runs, in an experiment of its own.
+    """
     # A registered name holds neither "/" nor ":", so this one is nobody's.
-    return f"{EXPERIMENT_PREFIX}{model}" if model else f"{EXPERIMENT_PREFIX}unregistered/models"
+    own = f"{EXPERIMENT_PREFIX}{model}" if model else f"{EXPERIMENT_PREFIX}unregistered/models"
+    return f"{own}/{shelf}" if shelf else own
 
 
 def running_tags(started_at: str) -> dict[str, str]:

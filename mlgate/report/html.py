@@ -1,6 +1,7 @@
 """The gate report as one self-contained page, for MLflow's artifact viewer and for a file on disk."""
 
 import re
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -24,6 +25,7 @@ from mlgate.report.view import (
     when,
 )
 from mlgate.report.view import tally as tally_of
+from mlgate.waivers import Waived
 
 # The page opens at once in the viewer's frame, and travels in a mail.
 MAX_BYTES = 500_000
@@ -42,7 +44,7 @@ LEVELS = (
 )
 
 
-def render_html(evidence: Evidence, *, signature: str | None = None) -> str:
+def render_html(evidence: Evidence, *, signature: str | None = None, waived: Sequence[Waived] = ()) -> str:
     """Return the report as one HTML page below `MAX_BYTES`: no script, nothing loaded from anywhere.
 
     Everything that a model or a user wrote is escaped text. Where the page would grow too large, it shows less of the
@@ -51,11 +53,12 @@ def render_html(evidence: Evidence, *, signature: str | None = None) -> str:
     Args:
         evidence: Of one run.
         signature: Who vouches for it, as `signed by ci.pub`; `None` for unsigned evidence.
+        waived: The checks that somebody answers for.
     """
     evidence, digest = in_reading_order(evidence), evidence.digest
     template = _environment().get_template("report.html.j2")
     for caps in LEVELS:
-        page = template.render({**_context(evidence, digest, caps), "unsigned": words.provenance(signature)})
+        page = template.render({**_context(evidence, digest, caps, waived), "unsigned": words.provenance(signature)})
         if len(page.encode()) < MAX_BYTES:
             break
     return page
@@ -80,7 +83,7 @@ def _unbroken(text: str) -> str:
     return re.sub(r"(?<=[0-9]) (?=[0-9%]|m?s\b|min\b|[hdB]\b|[KMGT]iB)", "\u00a0", text)
 
 
-def _context(evidence: Evidence, digest: str, caps: Caps) -> dict[str, Any]:
+def _context(evidence: Evidence, digest: str, caps: Caps, waived: Sequence[Waived]) -> dict[str, Any]:
     compared, folded = arranged(comparisons(evidence))
     shown = compared[: min(caps.listing, charts.MAX_ROWS)]
     started = cold_start.sides(evidence)
@@ -94,7 +97,7 @@ def _context(evidence: Evidence, digest: str, caps: Caps) -> dict[str, Any]:
         "reasons": reasons[1 : caps.listing],
         "reasons_omitted": max(0, len(reasons) - caps.listing),
         "steps": [one_line(step, min(caps.text, FIRST_SCREEN)) for step in words.next_steps(evidence)],
-        "notices": _notices(evidence),
+        "notices": [*_notices(evidence), *words.waived_notices(waived, most=caps.listing, text=caps.text)],
         "champion": champion_text(evidence),
         "when": when(evidence.finished_at),
         "took": took(evidence),

@@ -22,6 +22,7 @@ from mlgate.report.view import (
     took,
     when,
 )
+from mlgate.waivers import Waived
 
 # MLflow renders Markdown up to 100 KiB and shows more as source.
 MAX_BYTES = 100_000
@@ -41,16 +42,17 @@ _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;", "@": "&#64;"
 _BLOCK_START = re.compile(r"^(\d+(?=[.)])|(?=[#+=-]))")
 
 
-def render_markdown(evidence: Evidence, *, signature: str | None = None) -> str:
+def render_markdown(evidence: Evidence, *, signature: str | None = None, waived: Sequence[Waived] = ()) -> str:
     """Return the report as Markdown below `MAX_BYTES`: the verdict, why, the checks with the worst first, the facts.
 
     Args:
         evidence: Of one run.
         signature: Who vouches for it, as `signed by ci.pub`; `None` for unsigned evidence.
+        waived: The checks that somebody answers for.
     """
     evidence, digest = in_reading_order(evidence), evidence.digest
     for caps in LEVELS:
-        text = "\n".join((*_lines(evidence, digest, caps), "", escape(words.provenance(signature)))) + "\n"
+        text = "\n".join((*_lines(evidence, digest, caps, waived), "", escape(words.provenance(signature)))) + "\n"
         if len(text.encode()) < MAX_BYTES:
             break
     return text
@@ -82,7 +84,7 @@ def code(text: str, *, in_table: bool = False) -> str:
     return f"{fence}{pad}{shown.replace('|', chr(92) + '|') if in_table else shown}{pad}{fence}"
 
 
-def _lines(evidence: Evidence, digest: str, caps: Caps) -> Iterator[str]:
+def _lines(evidence: Evidence, digest: str, caps: Caps, waived: Sequence[Waived]) -> Iterator[str]:
     verdict = words.verdict_outcome(evidence)
     uri = one_line(evidence.subject.uri, 200)
     yield f"# Gate report: {code(uri)}"
@@ -95,6 +97,8 @@ def _lines(evidence: Evidence, digest: str, caps: Caps) -> Iterator[str]:
         yield from (f"> ⚠ **{escape(words.PARTIAL)}**", "")
     if words.not_isolated(evidence):
         yield from (f"> ⚠ **{escape(words.NOT_ISOLATED)}**", "")
+    for notice in words.waived_notices(waived, most=caps.listing, text=caps.text):
+        yield from (f"> ⚠ **{escape(notice)}**", "")
     yield f"* Compared with: {escape(champion_text(evidence))}"
     yield f"* Tested: {escape(when(evidence.finished_at))}" + (f", took {took(evidence)}" if took(evidence) else "")
     yield f"* Checks: {tally(evidence)}"

@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from mlgate.evidence import Cause, CheckResult, Evidence, Outcome
 from mlgate.report.accuracy_words import SUITE as ACCURACY
 from mlgate.report.accuracy_words import conclusions
+from mlgate.report.text import one_line
 from mlgate.verdict import VerdictOutcome
+from mlgate.waivers import Waived
 
 # What "passed" says, so that the sentence also reads right above a failure.
 MEANINGS = {
@@ -105,6 +107,22 @@ def provenance(signature: str | None) -> str:
     if signature is None:
         return UNSIGNED
     return f"{signature[0].upper()}{signature[1:]}: {_SIGNED}"
+
+
+def waived_notices(waived: Sequence[Waived], *, most: int, text: int) -> list[str]:
+    """Return one notice for each check that somebody answers for: an exception that nobody sees becomes the rule.
+
+    Args:
+        waived: What is waived.
+        most: More than these are counted only.
+        text: Longest notice, in characters.
+    """
+    count = len(waived)
+    shown = [
+        one_line(f"WAIVED {place} of {count}: {found.reason} ({found.promise})", text)
+        for place, found in enumerate(waived[:most], 1)
+    ]
+    return [*shown, f"… and {count - most} more that are waived"] if count > most else shown
 
 
 def verdict_outcome(evidence: Evidence) -> VerdictOutcome:

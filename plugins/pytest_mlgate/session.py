@@ -33,6 +33,7 @@ from mlgate.sandbox.interface import ModelServer
 from mlgate.sandbox.session import SessionTag
 from mlgate.scoring.equality import Equality, equality_for
 from mlgate.verdict import Verdict, assess, format_time
+from mlgate.waivers import Waived
 from pytest_mlgate import wiring
 from pytest_mlgate.champion import find_champion
 from pytest_mlgate.replica import FetchedReplica
@@ -40,6 +41,7 @@ from pytest_mlgate.request import Request
 from pytest_mlgate.saved_failures import SavedFailures
 from pytest_mlgate.signing import RunSigner
 from pytest_mlgate.surroundings import pipeline_facts, tool_facts
+from pytest_mlgate.waived import waived_of
 
 if TYPE_CHECKING:
     from mlgate.images.given import GivenImage
@@ -77,6 +79,7 @@ class GateSession:
         self.problem: MlgateError | None = None
         self.signer = RunSigner()
         self.provenance: str | None = None
+        self.waived: tuple[Waived, ...] = ()
         self.engine: ScoringEngine = LOCAL
         self.installed = False
         self.failures = SavedFailures()
@@ -336,7 +339,8 @@ class GateSession:
         try:
             signed = self.signer.sign(self.evidence)
             self.provenance, self.problem = signed.words, signed.problem
-            write_files(self.evidence, self.work, envelope=signed.envelope, signature=signed.words)
+            self.waived = waived_of(self.evidence, self.verdict, self.policy, self.registry, now)
+            write_files(self.evidence, self.work, envelope=signed.envelope, signature=signed.words, waived=self.waived)
             try:
                 self._publish(self.evidence)
             except MlgateError as error:
@@ -350,9 +354,8 @@ class GateSession:
         return self.verdict
 
     def _publish(self, evidence: Evidence) -> None:
-        if not self.writes_tags or self.problem is not None:
-            return
-        self.run_id = publish(self.registry, self.version, evidence, self.work)
+        if self.writes_tags and self.problem is None:
+            self.run_id = publish(self.registry, self.version, evidence, self.work)
 
     def abort(self) -> None:
         """Leave nothing that reads like a verdict of this run."""

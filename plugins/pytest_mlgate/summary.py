@@ -86,6 +86,8 @@ def write_verdict(reporter: Any, session: GateSession) -> None:
         reporter.write_line(f"report: {session.output / 'report.html'}")
     if session.run_id is not None:
         reporter.write_line(f"MLflow: {session.registry.run_url(session.run_id) or f'run {session.run_id}'}")
+    for found in session.waived:
+        reporter.write_line(f"waived at the gate: {found}", red=True)
     reporter.write_line(_verdict_line(session, evidence), bold=True, **_VERDICT_COLOUR[str(session.verdict.outcome)])
 
 

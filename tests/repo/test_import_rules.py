@@ -14,7 +14,7 @@ STDLIB = sys.stdlib_module_names
 PURE = {
     "quantities", "check_id", "typed_json", "evidence", "model_version", "verdict", "gate", "errors", "policy",
     "statistics", "serving.v2_request", "scoring.payloads", "scoring.protocols", "scoring.v2", "scoring.answers", "scoring.equality",
-    "compatibility", "scoring.bad_requests", "scoring.wrong_values", "scoring.encodings", "scoring.leaks", "scoring.no_rows", "scoring.params",
+    "waivers", "attest.waiver", "compatibility", "scoring.bad_requests", "scoring.wrong_values", "scoring.encodings", "scoring.leaks", "scoring.no_rows", "scoring.params",
     "evaluation.evidence_details", "evaluation.sample", "evaluation.answer_batch", "evaluation.answer_columns", "evaluation.conformance", "evaluation.mapping_check",
     "evaluation.rows", "evaluation.metrics", "evaluation.comparison", "evaluation.outputs",
     "evaluation.metrics.catalogue", "evaluation.metrics.counts", "evaluation.metrics.coverage", "evaluation.metrics.losses", "evaluation.metrics.ranking", "evaluation.metrics.shares", "evaluation.metrics.squares", "evaluation.metrics.tables",
@@ -34,7 +34,7 @@ PURE_MAY = {
     "scipy": None,
     "hypothesis": {"generation.pattern"},  # draws texts that match a pattern, and does no more
     "hdrh": {"load.tally"},  # a histogram is arithmetic
-    "rfc8785": {"evidence", "attest.statement"},  # canonical JSON is a format, not a service
+    "rfc8785": {"evidence", "attest.statement", "attest.waiver"},  # canonical JSON is a format, not a service
     "cryptography": {"attest.keys"},  # signing is arithmetic; only a new key takes randomness
     "packaging": {"images.recipe", "images.requirements", "images.pins"},  # PEP 440 and 508 are formats too
     "pydantic": {
@@ -48,7 +48,7 @@ PURE_MAY = {
 }
 # Each SDK has its adapters; anywhere else it would leak its types.
 SDKS = {
-    "mlflow": {"registry.mlflow", "serving.__main__", "serving.mlserver", "demo.training", "demo.models.log_of_years", "demo.models.needs_statsmodels"},
+    "mlflow": {"registry.mlflow", "registry.mlflow_inputs", "serving.__main__", "serving.mlserver", "demo.training", "demo.models.log_of_years", "demo.models.needs_statsmodels"},
     "docker": {
         "images.docker", "images.build_container", "sandbox.engine", "sandbox.container", "sandbox.watchdog", "sandbox.front", "sandbox.hardened", "sandbox.cgroup", "sandbox.model_volume", "sandbox.shared_files",
         "sandbox.given", "sandbox.enclosure", "images.inspection", "images.commit", "images.built", "images.deployable", "images.push", "images.storage",
