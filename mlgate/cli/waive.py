@@ -48,7 +48,7 @@ def command(
     from mlgate.attest.waiver import new_waiver
 
     now = datetime.now(UTC)
-    life = _life(expires, now)
+    life, why = _life(expires, now), _one_line(reason)
     key = _key(policy, now)
     decision = decide(uri, policy)
     found = _found(decision, check)
@@ -66,7 +66,7 @@ def command(
         policy_digest=decision.policy.digest,
         evidence=evidence.evidence_digest or "",
         found=f"{found.code}: {found.message}",
-        reason=" ".join(reason.split()),
+        reason=why,
         by=_asker(os.environ),
     )
     envelope = sign(waiver.canonical(), [key])
@@ -79,6 +79,15 @@ def command(
     run_id = None if dry_run else _record(decision, waiver, envelope, after)
     _print(after, waiver, run_id, output)
     return 0
+
+
+def _one_line(reason: str) -> str:
+    from mlgate.attest.waiver import MAX_REASON
+
+    text = " ".join(reason.split())
+    if not 0 < len(text) <= MAX_REASON or not text.isprintable():
+        raise ConfigError(f"--reason has {len(text)} characters, and takes 1 to {MAX_REASON} that can be printed")
+    return text
 
 
 def _life(text: str, now: datetime) -> timedelta:
@@ -211,7 +220,7 @@ def _asker(environment: Mapping[str, str]) -> str:
 
 def _print(after: Decision, waiver: "Waiver", run_id: str | None, output: Output) -> None:
     if output is Output.JSON:
-        emit_json({"uri": waiver.uri, "check": waiver.check, "recorded": run_id is not None, "run_id": run_id,
+        emit_json({"uri": waiver.uri, "check": waiver.check, "recorded": run_id is not None, "waiver_run_id": run_id,
                    "expires_at": waiver.expires_at, **after.admission.to_json()})  # fmt: skip
         return
     did = "would be waived" if run_id is None else coloured("waived")

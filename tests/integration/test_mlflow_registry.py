@@ -22,7 +22,7 @@ from mlgate.artifacts.directory import read_directory
 from mlgate.errors import ModelNotFound, RegistryError, UriError
 from mlgate.model_version import ModelUri, ModelVersion
 from mlgate.registry import tags
-from mlgate.registry.interface import GateRun
+from mlgate.registry.interface import WAIVER_FILE, WAIVERS, GateRun
 from mlgate.registry.memory import MemoryRegistry
 from mlgate.registry.mlflow import MlflowRegistry
 
@@ -248,6 +248,21 @@ class TestContract:
         world.publish(added, tmp_path / "2")
         found = [one.envelope for one in world.registry.evidence(world.name)]
         assert found == [b'{"payload": "\xc3\xbc"}', None]
+
+    def test_waivers_come_back_byte_for_byte_and_are_no_evidence(self, world, tmp_path):
+        """Newest first, beside the gate runs and not among them; what is too large is nothing that counts."""
+        added = world.add(world.name, world.fetched_from)
+        run_id = world.publish(added, tmp_path / "1")
+        assert list(world.registry.waivers(world.name)) == []
+        for content in (b'{"payload": "1"}', b'{"payload": "\xc3\xbc"}'):
+            folder = tmp_path / content.hex()
+            folder.mkdir()
+            (folder / WAIVER_FILE).write_bytes(content)
+            run = GateRun(version=added, name="w", tags={}, metrics={}, folder=folder, shelf=WAIVERS)
+            world.registry.publish(run)
+        found = [one.envelope for one in world.registry.waivers(world.name)]
+        assert found == [b'{"payload": "\xc3\xbc"}', b'{"payload": "1"}']
+        assert [one.run_id for one in world.registry.evidence(world.name)] == [run_id]
 
     def test_evidence_is_narrowed_by_digest(self, world, tmp_path):
         """A hint for speed; an odd one finds nothing and breaks nothing."""

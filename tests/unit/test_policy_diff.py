@@ -300,6 +300,16 @@ def test_who_may_sign_is_compared_by_key(old, new, expected):
 
 
 @pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [("[]", "[a]", [WEAKER]), ("[a]", "[]", [STRICTER]), ("[a]", "[b]", [WEAKER, STRICTER]), ("[a, b]", "[b, a]", [DIFFERENT])],
+)  # fmt: skip
+def test_whoever_may_waive_makes_the_gate_weaker(old, new, expected):
+    """The first of them too: before, nobody could."""
+    one, two = (snapshot(f"evidence: {{waivers: {names}}}") for names in (old, new))
+    assert [change.effect for change in compare(one, two)] == expected
+
+
+@pytest.mark.parametrize(
     ("key", "gone", "come", "other"),
     [
         ("own_checks", WEAKER, DIFFERENT, DIFFERENT),

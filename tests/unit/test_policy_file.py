@@ -284,10 +284,21 @@ def test_the_section_that_init_comments_out_is_valid_once_it_is_commented_in():
     jsonschema.validate(YAML(typ="safe").load(text), json_schema())
 
 
-LOAD = [line.partition("# ")[2] for line in INIT[INIT.index("\nload:") :].splitlines() if line.startswith("  # ")]
+def commented_out(section):
+    """The lines of a section of the file that `mlgate init` comments out."""
+    text = INIT[INIT.index(f"\n{section}:") + 1 :].partition("\n\n")[0]
+    return [line.partition("# ")[2] for line in text.splitlines() if line.startswith("  # ")]
 
 
-@pytest.mark.parametrize("line", LOAD)
+@pytest.mark.parametrize("line", commented_out("evidence"))
+def test_each_line_of_evidence_that_init_comments_out_is_valid_once_it_is_commented_in(line):
+    """And sets something."""
+    text = f"evidence: {{{line.partition('  #')[0]}}}\n"
+    assert parse_policy(text).values.evidence != parse_policy("").values.evidence
+    jsonschema.validate(YAML(typ="safe").load(text), json_schema())
+
+
+@pytest.mark.parametrize("line", commented_out("load"))
 def test_each_line_of_load_that_init_comments_out_is_valid_once_it_is_commented_in(line):
     """For the parser and for the schema; with a minute's worth of soak left out."""
     own = "rate: 100/s, duration: 60s, " if "trace" not in line else ""

@@ -4,16 +4,19 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 import yaml
 
+from mlgate.attest.dsse import sign
 from mlgate.attest.keys import KeyKind, generate
+from mlgate.attest.waiver import new_waiver
 from mlgate.cli import app
-from mlgate.evidence import VerdictFacts
+from mlgate.evidence import Outcome, VerdictFacts
 from tests.unit.attest.delivered import POLICY_TEXT, evidence_about, flip, listed, signed, written
+from tests.unit.builders import with_outcome
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "verify" / "init-container.yaml"
 KEY = generate(KeyKind.ED25519)
@@ -144,6 +147,44 @@ def test_a_policy_judges_again_and_brings_its_signers(here, capsys):
     policy.write_text("requires: [load]\n")
     status, out, _ = verify(capsys, "model", "--signer", "ci.pub", "--policy", str(policy))
     assert (status, "judged by another policy" in out) == (1, True)
+
+
+def test_a_waiver_counts_where_the_policy_says_who_may_waive(here, capsys):
+    """Offline too: named beside the envelope, judged by the policy, and shown."""
+    text = "requires: [cold_start]\nevidence: {signers: [ci.pub], waivers: [release.pub]}\n"
+    release = generate(KeyKind.ED25519)
+    listed(here, release, name="release.pub")
+    (here / "mlgate.yaml").write_text(text)
+    evidence = with_outcome(evidence_about(here / "model", verdict=FAILED), "cold_start.ready", Outcome.FAILED)
+    (here / "evidence.dsse.json").write_bytes(signed(evidence, KEY))
+    waiver = new_waiver(
+        life=timedelta(days=1),
+        now=datetime.now(UTC),
+        check="cold_start.ready",
+        name="churn",
+        version="3",
+        artifact_digest=evidence.subject.artifact_digest,
+        policy_digest=evidence.policy.digest,
+        evidence=evidence.digest,
+        found="failed",
+        reason="JIRA-12",
+        by="kim",
+    )
+    (here / "w.json").write_bytes(sign(waiver.canonical(), [release]))
+    (here / "stolen.json").write_bytes(sign(waiver.canonical(), [KEY]))
+    asked = ("model", "--policy", "mlgate.yaml")
+    assert verify(capsys, *asked)[0] == 1
+    status, out, _ = verify(capsys, *asked, "--waiver", "w.json")
+    assert (status, out.count("\n")) == (0, 2)
+    assert "- waived: cold_start.ready: measured; waived by release.pub until" in out
+    document = json.loads(verify(capsys, *asked, "--waiver", "w.json", "--output", "json")[1])
+    assert [waived["check"] for waived in document["waived"]] == ["cold_start.ready"]
+    status, out, _ = verify(capsys, *asked, "--waiver", "stolen.json")
+    assert (status, "not signed by any of 'release.pub'" in out) == (1, True)
+    status, _, err = verify(capsys, "model", "--signer", "ci.pub", "--waiver", "w.json")
+    assert (status, "add --policy FILE" in err) == (2, True)
+    status, _, err = verify(capsys, *asked, "--waiver", "none.json")
+    assert (status, err.count("\n"), "none.json can not be read" in err) == (2, 1, True)
 
 
 def test_the_machine_form_has_every_fact_and_every_reason(here, capsys):
