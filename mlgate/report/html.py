@@ -92,11 +92,11 @@ def _context(evidence: Evidence, digest: str, caps: Caps, waived: Sequence[Waive
     return {
         "uri": one_line(evidence.subject.uri, 160),
         "verdict": words.verdict_outcome(evidence),
-        "sentence": words.verdict_sentence(evidence),
+        "sentence": words.verdict_sentence(evidence, waived),
         "why": one_line(words.why(evidence), min(caps.text, FIRST_SCREEN)),
         "reasons": reasons[1 : caps.listing],
         "reasons_omitted": max(0, len(reasons) - caps.listing),
-        "steps": [one_line(step, min(caps.text, FIRST_SCREEN)) for step in words.next_steps(evidence)],
+        "steps": [one_line(step, min(caps.text, FIRST_SCREEN)) for step in words.next_steps(evidence, waived)],
         "notices": [*_notices(evidence), *words.waived_notices(waived, most=caps.listing, text=caps.text)],
         "champion": champion_text(evidence),
         "when": when(evidence.finished_at),

@@ -89,7 +89,7 @@ def _lines(evidence: Evidence, digest: str, caps: Caps, waived: Sequence[Waived]
     uri = one_line(evidence.subject.uri, 200)
     yield f"# Gate report: {code(uri)}"
     yield ""
-    yield f"{_MARKS[verdict]} **{verdict.capitalize()}: {words.verdict_sentence(evidence)}.**"
+    yield f"{_MARKS[verdict]} **{verdict.capitalize()}: {words.verdict_sentence(evidence, waived)}.**"
     yield ""
     yield escape(one_line(words.why(evidence), caps.text), starts_line=True)
     yield ""
@@ -104,7 +104,8 @@ def _lines(evidence: Evidence, digest: str, caps: Caps, waived: Sequence[Waived]
     yield f"* Checks: {tally(evidence)}"
     yield from ("", "## What to do next", "")
     yield from (
-        f"{index}. {escape(one_line(step, caps.text))}" for index, step in enumerate(words.next_steps(evidence), 1)
+        f"{index}. {escape(one_line(step, caps.text))}"
+        for index, step in enumerate(words.next_steps(evidence, waived), 1)
     )
     yield from _checks(check_groups(evidence, caps))
     yield from _comparisons(evidence, caps)

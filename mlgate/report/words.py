@@ -133,8 +133,16 @@ def verdict_outcome(evidence: Evidence) -> VerdictOutcome:
     )
 
 
-def verdict_sentence(evidence: Evidence) -> str:
+def all_waived(evidence: Evidence, waived: Sequence[Waived]) -> bool:
+    """Whether somebody answers for everything that stands against the version."""
+    against = evidence.verdict.reasons
+    return bool(against) and set(against) <= {str(found.reason) for found in waived}
+
+
+def verdict_sentence(evidence: Evidence, waived: Sequence[Waived] = ()) -> str:
     """Return what the verdict means for promotion, in a few words."""
+    if all_waived(evidence, waived):
+        return "may be promoted only because what is in its way is waived"
     match verdict_outcome(evidence):
         case VerdictOutcome.FAILED:
             return "must not be promoted"
@@ -184,9 +192,15 @@ def blocking(evidence: Evidence) -> list[CheckResult]:
     return sorted(chosen, key=lambda check: ORDER.index(check.outcome))
 
 
-def next_steps(evidence: Evidence) -> list[str]:
+def next_steps(evidence: Evidence, waived: Sequence[Waived] = ()) -> list[str]:
     """Return what to do next, one sentence each, for a reader without a terminal."""
     uri = evidence.subject.uri
+    if all_waived(evidence, waived):
+        return [
+            "Read what was waived, by whom and until when, before you promote this version.",
+            f"Have it repaired before the first waiver ends, {min(found.waiver.until for found in waived)}: then the gate refuses it.",
+            f"On a command line the decision is: mlgate gate {uri}",
+        ]
     if verdict_outcome(evidence) is not VerdictOutcome.PASSED:
         return _steps_against(evidence, blocking(evidence))
     if not evidence.complete:

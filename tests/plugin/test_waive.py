@@ -59,6 +59,7 @@ def test_a_waived_version_is_admitted_and_the_waiver_shows_everywhere(failed, ca
     assert status == 0
     assert "- waived: rules.one: 9 > 5; waived by release.pub until " in out
     assert "JIRA-12: known, harmless" in out
+    assert "may be promoted only because what is in its way is waived" in run.files["report.html"].decode()
     status, out, _ = said(capsys, "gate", URI, "--output", "json")
     assert [waived["check"] for waived in json.loads(out)["waived"]] == ["rules.one"]
     status, out, _ = said(capsys, "report", URI)
