@@ -1,5 +1,6 @@
 """Policy: what must hold before a model version may be promoted. The values of `mlgate.yaml`, parsed and checked."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -26,6 +27,9 @@ MIN_REPEATS = 5
 # Each costs a verification for every signature of an envelope.
 MAX_SIGNERS = 32
 SignerFile = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^[^\x00-\x1f\x7f]+$")]
+
+
+AliasName = Annotated[str, Field(max_length=255, pattern=r"^[\w-]+$")]
 
 
 class Runtime(Section):
@@ -88,6 +92,27 @@ class EvidenceSection(Section):
     )
 
 
+class Promotion(Section):
+    """In which order aliases may move. Read fresh at each move."""
+
+    path: tuple[AliasName, ...] = Field(
+        default=(),
+        max_length=10,
+        strict=False,
+        description="aliases from first to last: a version gets one only after the one before; empty asks for no order",
+    )
+
+    @model_validator(mode="after")
+    def _once_each(self) -> Self:
+        twice = next((alias for index, alias in enumerate(self.path) if alias in self.path[:index]), None)
+        if twice is not None:
+            raise ValueError(f"path has '{twice}' twice")
+        taken = next((alias for alias in self.path if re.fullmatch(r"latest|v[0-9]+", alias, re.IGNORECASE)), None)
+        if taken is not None:
+            raise ValueError(f"path has '{taken}', which is no alias to MLflow")
+        return self
+
+
 class PolicyValues(Section):
     """The whole file."""
 
@@ -105,6 +130,7 @@ class PolicyValues(Section):
     cold_start: ColdStart = ColdStart()
     load: Load = Load()
     evidence: EvidenceSection = EvidenceSection()
+    promotion: Promotion = Promotion()
 
     @model_validator(mode="after")
     def _requires_what_exists(self) -> Self:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from mlgate.policy_rules import Amount, Effect, Listed, Named, Ranked, Rule, always
-from mlgate.policy_rules_own import Batch, Grid, Profile, Signers, Tolerance, Waivers, end, start
+from mlgate.policy_rules_own import Batch, Grid, Path, Profile, Signers, Tolerance, Waivers, end, start
 
 _WEAKER, _UNCLEAR, _STRICTER, _DIFFERENT = Effect.WEAKER, Effect.MAY_BE_WEAKER, Effect.STRICTER, Effect.DIFFERENT
 NOT_IN_TABLE = always(_UNCLEAR, "unclear which way: mlgate knows no direction for this key")
@@ -252,5 +252,6 @@ DIRECTIONS: Mapping[str, Rule] = {
     "evidence.max_age": _limit("s", "older evidence admits", "old evidence is refused earlier"),
     "evidence.signers": Signers(),
     "evidence.waivers": Waivers(),
+    "promotion.path": Path(),
     "evidence.rows": _other("other parts of the evaluation data are stored"),
 }

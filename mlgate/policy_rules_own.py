@@ -104,6 +104,19 @@ class Waivers:
         ]
 
 
+class Path:
+    """`promotion.path`: an alias that comes after another one is moved only after it."""
+
+    def changes(self, key: str, old: Any, new: Any) -> Sequence[Change]:
+        """Compare what each alias waits for: an order that is taken away is weaker, an alias that is not named is free."""
+        before, after = (dict(zip(path[1:], path, strict=False)) for path in (list(old), list(new)))
+        lost = any(alias in before and after.get(alias) != before[alias] for alias in before)
+        free = bool(old) and (not new or any(alias not in old for alias in new))
+        said: Said = (Effect.STRICTER, "more aliases wait for another one")
+        said = (Effect.WEAKER, "an alias may move earlier than before") if lost or free else said
+        return [change(key, said, shown(old), shown(new), old, new)]
+
+
 def _signers_text(signers: Any) -> str:
     return shown(signers) if signers else f"none ({_UNSIGNED})"
 

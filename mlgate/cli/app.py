@@ -12,6 +12,7 @@ from mlgate.cli import (
     demo,
     doctor,
     gate,
+    history,
     image,
     init,
     keys,
@@ -20,6 +21,7 @@ from mlgate.cli import (
     promote,
     replay,
     report,
+    rollback,
     status,
     test,
     verify,
@@ -45,7 +47,22 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (test, gate, waive, promote, verify, status, report, replay, init, doctor, demo, load_worker):
+for module in (
+    test,
+    gate,
+    waive,
+    promote,
+    rollback,
+    history,
+    verify,
+    status,
+    report,
+    replay,
+    init,
+    doctor,
+    demo,
+    load_worker,
+):
     app.command(module.NAME, help=module.HELP)(module.command)
 app.add_typer(policy.app, name="policy")
 app.add_typer(image.app, name="image")

@@ -38,6 +38,8 @@ _COLOURS = {
     "failed": _RED,
     "still failing": _RED,
     "waived": _RED,
+    "unexplained": _RED,
+    "rolled back": _GREEN,
     "inconclusive": _YELLOW,
     "not decided": _YELLOW,
 }

@@ -1,7 +1,9 @@
-"""`mlgate promote`: move the alias, only after the gate."""
+"""`mlgate promote`: move an alias, only after the gate, one at a time and on record."""
 
 import sys
-from typing import Annotated
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,67 +18,176 @@ from mlgate.cli.console import (
     coloured,
     emit_json,
     result,
+    say,
 )
-from mlgate.errors import LockedError, RegistryError
+from mlgate.errors import ConfigError, LockedError
+
+if TYPE_CHECKING:
+    from mlgate.promotion.journal import Event, Journal
 
 NAME = "promote"
-HELP = "Move the champion alias to a version that the gate admits. Example: mlgate promote models:/churn/3 --dry-run"
+HELP = "Move an alias to a version that the gate admits. Example: mlgate promote models:/churn/3 --dry-run"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """The move that is asked for: *name* and *number* are the version's, *alias* is to point at it."""
+
+    decision: Decision
+    name: str
+    number: str
+    alias: str
+    reason: str
 
 
 def command(
     uri: UriArgument,
     to: Annotated[str, typer.Option("--to", metavar="ALIAS", help="The alias to move")] = CHAMPION_ALIAS,
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="For the journal")] = "",
     policy: PolicyOption = None,
     dry_run: DryRunOption = False,
     yes: YesOption = False,
     output: OutputOption = Output.TEXT,
 ) -> int:
-    """Gate, move, read back."""
+    """Gate, lock, move, read back, record."""
+    from mlgate.locking import lock_for
+    from mlgate.promotion.journal import read_journal
+    from mlgate.promotion.move import carry_out, settle
+    from mlgate.surroundings import asker
+
     decision = decide(uri, policy)
-    version, name = decision.today.version, decision.today.version.name
-    if not decision.admission.admitted or name is None or version.version is None:
+    version, registry = decision.today.version, decision.registry
+    if not decision.admission.admitted or version.name is None or version.version is None:
         show(decision, output)
         return decision.admission.exit_code
-    before = decision.registry.aliases(name).get(to)
-    move = f"{to}: {before or 'nobody'} → {version.version}"
-    if before == version.version:
-        return _done(decision, output, f"{to} is at version {before} already", moved=False)
+    asked = _Asked(decision=decision, name=version.name, number=version.version, alias=to, reason=one_line(reason))
+    journal, aliases = read_journal(asked.name, registry.events(asked.name)), registry.aliases(asked.name)
+    _in_order(asked, journal)
+    event = _event(asked, journal, aliases.get(to))
+    move = f"{to}: {aliases.get(to) or 'nobody'} → {asked.number}"
+    if dry_run and aliases.get(to) != asked.number:
+        _warn(asked, journal, aliases.get(to))
+        return _done(asked, event, output, f"would move {move}", moved=False)
+    if not dry_run and not yes and sys.stdin.isatty() and aliases.get(to) != asked.number:
+        typer.confirm(f"{asked.name}: move {move}?", abort=True, err=True)
     if dry_run:
-        return _done(decision, output, f"would move {move}", moved=False)
-    if not yes and sys.stdin.isatty():
-        typer.confirm(f"{name}: move {move}?", abort=True, err=True)
-    _move(decision, name, to, before=before, version=version.version)
-    return _done(decision, output, f"moved {move}", moved=True)
+        return _done(asked, event, output, f"{to} is at version {asked.number} already", moved=False)
+    with lock_for(registry, asked.name, holder=asker()) as held:
+        standing = settle(registry, asked.name, alias=to, after=asked.number)
+        before = standing.aliases.get(to)
+        event = _event(asked, standing.journal, before)
+        if before == asked.number:
+            mine = [entry for entry in standing.finished if (entry.event.alias, entry.event.after) == (to, before)]
+            what = f"{to} is at version {before}: an earlier move, which was cut short, is on record now"
+            return _done(asked, event, output, what if mine else f"{to} is at version {before} already", moved=False)
+        if before != aliases.get(to) or (to == CHAMPION_ALIAS and before != decision.today.champion_version):
+            raise LockedError(
+                f"{to} of {asked.name} moved from {aliases.get(to)} to {before} meanwhile",
+                hint="judge again: mlgate gate",
+            )
+        _warn(asked, standing.journal, before)
+        carry_out(registry, held, event, standing.journal)
+    return _done(asked, event, output, f"moved {move}", moved=True)
 
 
-def _move(decision: Decision, name: str, alias: str, *, before: str | None, version: str) -> None:
-    """Move the alias and read it back: MLflow's last writer wins, and nobody tells the first.
+def one_line(reason: str) -> str:
+    """Return a reason for the journal.
 
     Raises:
-        LockedError: Somebody else moved it since the gate read it, or right after this write.
-        RegistryError: The alias does not read back at all.
+        ConfigError: Longer than its entries take.
     """
-    registry = decision.registry
-    now = registry.aliases(name).get(alias)
-    if now != before:
-        raise LockedError(f"{alias} of {name} moved from {before} to {now} meanwhile", hint="judge again: mlgate gate")
-    registry.set_alias(name, alias, version)
-    found = registry.aliases(name).get(alias)
-    if found is None:
-        raise RegistryError(f"{alias} of {name} does not read back after the move")
-    if found != version:
-        raise LockedError(
-            f"{alias} of {name} is at {found} after it was moved to {version}: somebody else moved it too"
+    from mlgate.promotion.journal import MAX_REASON
+
+    text = " ".join(reason.split())
+    if len(text) > MAX_REASON or not text.isprintable():
+        raise ConfigError(f"--reason has {len(text)} characters, and takes up to {MAX_REASON} that can be printed")
+    return text
+
+
+def _in_order(asked: _Asked, journal: "Journal") -> None:
+    """Hold the move to the policy's path.
+
+    Raises:
+        ConfigError: The alias is not on it.
+        PathError: The alias before it never pointed at these bytes.
+    """
+    from mlgate.promotion.journal import PathError
+
+    path = asked.decision.policy.values.promotion.path
+    if not path:
+        return
+    if asked.alias not in path:
+        raise ConfigError(f"{asked.alias} is not on the policy's promotion.path: {', '.join(path)}", hint="--to ALIAS")
+    place = path.index(asked.alias)
+    if place == 0:
+        return
+    before, digest = path[place - 1], asked.decision.today.artifact_digest
+    if not any(e.event.after == asked.number and e.event.artifact_digest == digest for e in journal.of(before)):
+        uri = asked.decision.today.version.uri
+        raise PathError(
+            f"{uri} was never {before}, which comes before {asked.alias}", hint=f"mlgate promote {uri} --to {before}"
         )
 
 
-def _done(decision: Decision, output: Output, what: str, *, moved: bool) -> int:
-    uri = decision.today.version.uri
+def _event(asked: _Asked, journal: "Journal", before: str | None) -> "Event":
+    from mlgate.cli.moving import ci_facts
+    from mlgate.promotion.journal import Action, Event
+    from mlgate.surroundings import asker
+    from mlgate.verdict import format_time
+
+    admission = asked.decision.admission
+    return Event(
+        action=Action.PROMOTE,
+        name=asked.name,
+        alias=asked.alias,
+        before=before,
+        after=asked.number,
+        artifact_digest=asked.decision.today.artifact_digest,
+        evidence=admission.evidence_digest or "",
+        run_id=admission.run_id or "",
+        signer=admission.signer.name if admission.signer else None,
+        policy=asked.decision.policy.digest,
+        waived=tuple(dict.fromkeys(waived.reason.check or "" for waived in admission.waived)),
+        reason=asked.reason,
+        by=asker(),
+        at=format_time(datetime.now(UTC)),
+        ci=ci_facts(),
+        previous=journal.head,
+    )
+
+
+def _warn(asked: _Asked, journal: "Journal", before: str | None) -> None:
+    """Say now where a rollback could not lead: in an incident it is too late."""
+    from mlgate.cli.moving import image_missing
+
+    if before is None:
+        return
+    entry = journal.admitted(before)
+    uri = f"models:/{asked.name}/{before}"
+    if entry is None:
+        say(f"mlgate: no way back: {uri} was never promoted by mlgate, so rollback will not go there")
+    elif before == asked.decision.today.champion_version and (
+        asked.decision.today.champion_digest != entry.event.artifact_digest
+    ):
+        say(f"mlgate: no way back: the artifacts of {uri} changed since its promotion")
+    elif image_missing(entry.event):
+        say(f"mlgate: the way back is slow: no image of {uri} on this engine. Hint: mlgate image build {uri}")
+
+
+def _done(asked: _Asked, event: "Event", output: Output, what: str, *, moved: bool) -> int:
+    from mlgate.cli.moving import told
+
+    decision, uri = asked.decision, asked.decision.today.version.uri
     if output is Output.JSON:
-        emit_json({"uri": uri, "moved": moved, "action": what, **decision.admission.to_json()})
+        document: dict[str, Any] = {
+            "uri": uri,
+            "action": what,
+            **decision.admission.to_json(),
+            **told(event, moved=moved),
+        }
+        emit_json(document)
     else:
-        result(
-            f"{uri}: {coloured('promoted') if moved else coloured('admitted')} ({decision.admission.provenance}): {what}"
-        )
+        word = coloured("promoted") if moved else coloured("admitted")
+        result(f"{uri}: {word} ({decision.admission.provenance}): {what}")
         show_waived(decision.admission, output)
     return 0

@@ -1,31 +1,80 @@
-"""`mlgate status`: which version is where, and what was said of it."""
+"""`mlgate status`: which version is where, since when and by whom, and what is known of its bytes today."""
 
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mlgate.cli.admission import listed_signers, open_registry, vouched
-from mlgate.cli.console import Output, OutputOption, PolicyOption, emit_json, result, table
+from mlgate.cli.admission import digest_now, listed_signers, open_registry, vouched
+from mlgate.cli.console import Output, OutputOption, PolicyOption, coloured, emit_json, result, table
 
 if TYPE_CHECKING:
+    from mlgate.evidence import Evidence
+    from mlgate.policy import Policy
+    from mlgate.promotion.journal import Event, Journal
     from mlgate.registry.interface import ModelRegistry
 
 NAME = "status"
-HELP = "Show the versions of a registered model, their aliases and what was last said of them. Example: mlgate status churn"
+HELP = "Show a model's aliases, their history and whether today's bytes are those that were tested. Example: mlgate status churn"
+# A registry keeps a thousand versions, and a reader asks for the last few.
+NEWEST = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """One alias.
+
+    Attributes:
+        alias: Its name.
+        version: Where it points.
+        since: When mlgate moved it there; `None` where it did not.
+        by: Who asked for that.
+        verdict: Of the newest evidence about today's bytes.
+        evidence: Who vouches for that evidence.
+        age_s: How old it is, in seconds.
+        bytes: `match`, `changed` since the promotion, or `untested`.
+    """
+
+    alias: str
+    version: str
+    since: str | None
+    by: str | None
+    verdict: str
+    evidence: str | None
+    age_s: float | None
+    bytes: str
 
 
 def command(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Registered model")],
+    versions: Annotated[
+        int, typer.Option("--versions", metavar="N", min=0, max=1000, help="How many versions to list, newest first")
+    ] = NEWEST,
     policy: PolicyOption = None,
     output: OutputOption = Output.TEXT,
 ) -> int:
-    """Print one line a version, newest first."""
-    rows = _versions(name, policy)
+    """Print the aliases, the newest versions, and what the journal does not explain."""
+    from mlgate.policy_file import load_policy
+    from mlgate.promotion.journal import read_journal
+
+    judge = load_policy(Path(policy) if policy else None)
+    registry = open_registry()
+    aliases = registry.aliases(name)
+    journal = read_journal(name, registry.events(name))
+    places = [_place(registry, judge, journal, alias, version) for alias, version in sorted(aliases.items())]
+    rows = _versions(registry, name, dict(aliases), versions)
+    anomalies = journal.anomalies(aliases)
     if output is Output.JSON:
-        emit_json({"model": name, "versions": rows})
+        told = [{"code": one.code, "message": one.message, "alias": one.alias} for one in anomalies]
+        emit_json({"model": name, "aliases": [asdict(place) for place in places], "versions": rows, "anomalies": told})
         return 0
-    header = ("version", "aliases", "status", "tested at", "champion then", "evidence")
+    markdown = output is Output.MARKDOWN
+    if places:
+        result(_places_table(places, markdown=markdown))
+        result("")
+    header = ("version", "aliases", "status", "tested at", "champion then")
     cells = [
         (
             row["version"],
@@ -33,59 +82,98 @@ def command(
             row["status"],
             row["tested_at"] or "-",
             row["champion"] or "-",
-            row["evidence"] or "-",
         )
         for row in rows
     ]
-    result(table(header, cells, markdown=output is Output.MARKDOWN))
+    result(table(header, cells, markdown=markdown))
+    for anomaly in anomalies:
+        result(f"{coloured('unexplained')}: {anomaly.message}")
     result("Status is a tag, for display: mlgate gate reads the evidence itself.")
     return 0
 
 
-def _versions(name: str, policy: str | None) -> list[dict[str, Any]]:
+def _place(registry: "ModelRegistry", policy: "Policy", journal: "Journal", alias: str, version: str) -> _Place:
     from mlgate.model_version import ModelUri
-    from mlgate.registry import tags
 
-    registry = open_registry()
-    said = _provenance(registry, name, policy)
-    aliases = registry.aliases(name)
-    rows = []
-    for number in registry.versions(name):
-        found = registry.tags(registry.resolve(ModelUri.parse(f"models:/{name}/{number}")))
-        rows.append(
-            {
-                "version": number,
-                "aliases": sorted(alias for alias, version in aliases.items() if version == number),
-                "status": found.get(tags.STATUS, "untested"),
-                "tested_at": found.get(tags.TESTED_AT),
-                "champion": found.get(tags.CHAMPION),
-                "report": found.get(tags.REPORT),
-                "evidence": said.get(number),
-            }
-        )
-    return rows
+    last = journal.last(alias)
+    event = last.event if last is not None and last.event.after == version else None
+    digest = digest_now(registry, registry.resolve(ModelUri.parse(f"models:/{journal.name}/{version}")), policy)
+    verdict, provenance, age_s = _evidence(registry, policy, journal.name, version, digest)
+    return _Place(
+        alias=alias,
+        version=version,
+        since=event.at if event else None,
+        by=event.by if event else None,
+        verdict=verdict,
+        evidence=provenance,
+        age_s=age_s,
+        bytes=_bytes(event, digest, tested=provenance is not None),
+    )
 
 
-def _provenance(registry: "ModelRegistry", name: str, policy: str | None) -> dict[str, str]:
-    """Return version to who signed its newest evidence: `signed by …`, or `unsigned` with why."""
+def _bytes(event: "Event | None", digest: str, *, tested: bool) -> str:
+    if event is not None and event.artifact_digest != digest:
+        return "changed"
+    return "match" if tested else "untested"
+
+
+def _evidence(
+    registry: "ModelRegistry", policy: "Policy", name: str, version: str, digest: str
+) -> tuple[str, str | None, float | None]:
+    """Return verdict, provenance and age of the newest evidence about these bytes."""
     from mlgate.errors import EvidenceError
     from mlgate.gate import read_evidence
-    from mlgate.policy_file import load_policy
-    from mlgate.verdict import Reason
+    from mlgate.verdict import Reason, parse_time
 
-    signers = listed_signers(load_policy(Path(policy) if policy else None))
-    said: dict[str, str] = {}
-    for stored in registry.evidence(name):
+    signers = listed_signers(policy)
+    for stored in registry.evidence(name, artifact_digest=digest, limit=NEWEST):
         try:
-            evidence = read_evidence(stored)
-        except EvidenceError:
+            evidence: Evidence = read_evidence(stored)
+            age_s = (datetime.now(UTC) - parse_time(evidence.finished_at)).total_seconds()
+        except (EvidenceError, ValueError, OverflowError):
             continue
-        version = evidence.subject.version
-        if version is None or version in said:
+        if (evidence.subject.version, evidence.subject.artifact_digest) != (version, digest):
             continue
         found = vouched(stored.envelope, evidence, signers)
         if not isinstance(found, Reason):
-            said[version] = f"signed by {found.name}"
-        else:
-            said[version] = found.message if found.code == "unsigned" else f"unsigned ({found.code})"
-    return said
+            return evidence.verdict.outcome, f"signed by {found.name}", age_s
+        said = found.message if found.code == "unsigned" else f"unsigned ({found.code})"
+        return evidence.verdict.outcome, said, age_s
+    return "untested", None, None
+
+
+def _places_table(places: list[_Place], *, markdown: bool) -> str:
+    from mlgate.quantities import format_duration
+
+    header = ("alias", "version", "since", "by", "verdict", "evidence", "age", "bytes today")
+    rows = [
+        (
+            place.alias,
+            place.version,
+            place.since or "not moved by mlgate",
+            place.by or "-",
+            place.verdict,
+            place.evidence or "-",
+            "-" if place.age_s is None else format_duration(max(1.0, place.age_s)),
+            place.bytes,
+        )
+        for place in places
+    ]
+    return table(header, rows, markdown=markdown)
+
+
+def _versions(registry: "ModelRegistry", name: str, aliases: dict[str, str], limit: int) -> list[dict[str, Any]]:
+    from mlgate.registry import tags
+
+    return [
+        {
+            "version": number,
+            "aliases": sorted(alias for alias, version in aliases.items() if version == number),
+            "status": found.get(tags.STATUS, "untested"),
+            "tested_at": found.get(tags.TESTED_AT),
+            "champion": found.get(tags.CHAMPION),
+            "report": found.get(tags.REPORT),
+            "waived": found.get(tags.WAIVED),
+        }
+        for number, found in (registry.newest(name, limit) if limit else ())
+    ]

@@ -1,10 +1,8 @@
 """`mlgate waive`: a named key answers for one check of one version, until a day."""
 
 import difflib
-import getpass
 import os
 import tempfile
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -25,8 +23,6 @@ HELP = (
     "Answer for a check that a version does not pass, signed and until a day. "
     'Example: mlgate waive load.p99_latency --uri models:/churn/3 --reason "JIRA-12" --expires 14d'
 )
-# Who asked, by their own word, as GitLab names the user of a job.
-_LOGIN = "GITLAB_USER_LOGIN"
 
 
 def command(
@@ -46,6 +42,7 @@ def command(
     """Sign and record a waiver: exit 0 recorded, 1 nothing that can be waived."""
     from mlgate.attest.dsse import sign
     from mlgate.attest.waiver import new_waiver
+    from mlgate.surroundings import asker
 
     now = datetime.now(UTC)
     life, why = _life(expires, now), _one_line(reason)
@@ -67,7 +64,7 @@ def command(
         evidence=evidence.evidence_digest or "",
         found=f"{found.code}: {found.message}",
         reason=why,
-        by=_asker(os.environ),
+        by=asker(),
     )
     envelope = sign(waiver.canonical(), [key])
     if save is not None and not dry_run:
@@ -207,15 +204,6 @@ def _record(decision: Decision, waiver: "Waiver", envelope: bytes, after: Decisi
 
 def _signature(decision: Decision) -> str | None:
     return decision.admission.provenance if decision.admission.signed else None
-
-
-def _asker(environment: Mapping[str, str]) -> str:
-    if environment.get(_LOGIN):
-        return environment[_LOGIN][:100]
-    try:
-        return getpass.getuser()[:100]
-    except (KeyError, OSError):
-        return "unknown"
 
 
 def _print(after: Decision, waiver: "Waiver", run_id: str | None, output: Output) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
@@ -12,6 +13,8 @@ ENVELOPE_FILE = "evidence.dsse.json"
 WAIVER_FILE = "waiver.dsse.json"
 # Where waivers are stored: `mlgate/<name>/waivers`, which nobody searches for evidence.
 WAIVERS = "waivers"
+# Where each move of an alias is on record: `mlgate/<name>/journal`.
+JOURNAL = "journal"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +68,29 @@ class StoredWaiver:
 
     run_id: str
     envelope: bytes
+
+
+class EventState(StrEnum):
+    """How far a move of an alias came."""
+
+    OPEN = "open"  # begun, and not known whether the alias moved
+    CLOSED = "closed"  # the alias moved, and was read back
+    ABANDONED = "abandoned"  # the alias did not move
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredEvent:
+    """An entry of the journal as it lies in the registry: bytes, not yet believed.
+
+    Attributes:
+        key: The registry's id of it.
+        raw: The event.
+        state: How far it came.
+    """
+
+    key: str
+    raw: bytes
+    state: EventState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +150,9 @@ class ModelRegistry(Protocol):
     def versions(self, name: str) -> Sequence[str]:
         """Return the version numbers of a registered model, newest first."""
 
+    def newest(self, name: str, limit: int) -> Sequence[tuple[str, Mapping[str, str]]]:
+        """Return the newest version numbers of a registered model with their tags, newest first, in one call."""
+
     def tags(self, version: ModelVersion) -> Mapping[str, str]:
         """Return the tags of a registered version."""
 
@@ -154,6 +183,15 @@ class ModelRegistry(Protocol):
 
     def waivers(self, name: str, *, limit: int = 200) -> Sequence[StoredWaiver]:
         """Return the waivers of a registered model's versions, newest first."""
+
+    def open_event(self, name: str, raw: bytes) -> str:
+        """Write a journal entry of a registered model, open, in one call; return its key."""
+
+    def settle_event(self, key: str, state: EventState) -> None:
+        """Close or abandon an open entry. Entries are never deleted, and what they say never changes."""
+
+    def events(self, name: str) -> Sequence[StoredEvent]:
+        """Return every entry of a registered model's journal, newest first."""
 
     def challengers(self, name: str, data_digest: str) -> frozenset[str]:
         """Return the artifact digests of what finished gate runs of a registered model judged on these data.

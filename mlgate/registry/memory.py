@@ -13,8 +13,10 @@ from mlgate.registry.interface import (
     ENVELOPE_FILE,
     WAIVER_FILE,
     WAIVERS,
+    EventState,
     GateRun,
     LoggedDataset,
+    StoredEvent,
     StoredEvidence,
     StoredWaiver,
 )
@@ -54,6 +56,7 @@ class MemoryRegistry:
         self._aliases: dict[str, dict[str, str]] = {}
         self._logged: dict[str, ModelVersion] = {}
         self._runs: list[MemoryRun] = []
+        self._events: list[tuple[str, StoredEvent]] = []
         self._datasets: dict[str, list[LoggedDataset]] = {}
         self._ids = itertools.count(1)
         self.writes: list[str] = []
@@ -135,6 +138,11 @@ class MemoryRegistry:
         with self._lock:
             return tuple(reversed(self._entries(name)))
 
+    def newest(self, name: str, limit: int) -> Sequence[tuple[str, Mapping[str, str]]]:
+        """Return the newest version numbers with their tags."""
+        with self._lock:
+            return [(number, dict(self._entries(name)[number].tags)) for number in self.versions(name)[:limit]]
+
     def tags(self, version: ModelVersion) -> Mapping[str, str]:
         """Return the tags of a registered version."""
         with self._lock:
@@ -213,6 +221,27 @@ class MemoryRegistry:
                 for run in reversed(self._runs)
                 if run.model == name and run.shelf == WAIVERS and WAIVER_FILE in run.files
             )[:limit]
+
+    def open_event(self, name: str, raw: bytes) -> str:
+        """Write a journal entry, open."""
+        with self._lock:
+            key = f"{next(self._ids):032x}"
+            self._events.append((name, StoredEvent(key=key, raw=raw, state=EventState.OPEN)))
+            self.writes.append(f"event {key}")
+            return key
+
+    def settle_event(self, key: str, state: EventState) -> None:
+        """Close or abandon an open entry."""
+        with self._lock:
+            for index, (name, event) in enumerate(self._events):
+                if event.key == key:
+                    self._events[index] = name, replace(event, state=state)
+            self.writes.append(f"event {key} {state}")
+
+    def events(self, name: str) -> Sequence[StoredEvent]:
+        """Return every entry of a registered model's journal, newest first."""
+        with self._lock:
+            return tuple(event for model, event in reversed(self._events) if model == name)
 
     def challengers(self, name: str, data_digest: str) -> frozenset[str]:
         """Return the artifact digests that were judged on these data."""

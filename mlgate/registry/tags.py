@@ -20,6 +20,7 @@ TESTED_AT = "mlgate.tested_at"
 REPORT = "mlgate.report"
 SUBJECT = "mlgate.subject"
 WAIVED = "mlgate.waived"
+EVENT = "mlgate.event"
 DATA = "mlgate.data"
 
 # MLflow's own keys: a run's kind (its UI knows `test`) and its description.

@@ -12,7 +12,7 @@ from mlgate.failure import Failure, Origin
 from mlgate.policy import SUITES, Policy
 from mlgate.regressions import read_regressions, read_saved
 from mlgate.scoring.client import ScoringClient
-from pytest_mlgate.surroundings import installed_version
+from mlgate.surroundings import installed_version
 
 if TYPE_CHECKING:
     from mlgate_suites.search import Search

@@ -32,6 +32,7 @@ from mlgate.registry import tags
 from mlgate.sandbox.interface import ModelServer
 from mlgate.sandbox.session import SessionTag
 from mlgate.scoring.equality import Equality, equality_for
+from mlgate.surroundings import pipeline_facts, tool_facts
 from mlgate.verdict import Verdict, assess, format_time
 from mlgate.waivers import Waived
 from pytest_mlgate import wiring
@@ -40,7 +41,6 @@ from pytest_mlgate.replica import FetchedReplica
 from pytest_mlgate.request import Request
 from pytest_mlgate.saved_failures import SavedFailures
 from pytest_mlgate.signing import RunSigner
-from pytest_mlgate.surroundings import pipeline_facts, tool_facts
 from pytest_mlgate.waived import waived_of
 
 if TYPE_CHECKING:

@@ -1,11 +1,13 @@
-"""What a run happened in: versions of the tools, and what a pipeline says of itself."""
+"""What a run happened in: versions of the tools, and what a pipeline and its user say of themselves."""
 
+import getpass
 import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 
 from mlgate.evidence import ToolFacts
 
+_MAX_NAME = 100
 _PACKAGES = ("mlflow", "pytest", "hypothesis", "locust", "numpy", "scipy", "pandas", "docker", "testcontainers")
 # What a pipeline says of itself. Names only: no variable that could hold a token.
 _CI_VARIABLES = ("CI_PROJECT_PATH", "CI_COMMIT_SHA", "CI_COMMIT_REF_NAME", "CI_COMMIT_REF_PROTECTED", "CI_PIPELINE_ID", "CI_JOB_ID", "CI_JOB_URL", "GITLAB_USER_LOGIN")  # fmt: skip
@@ -28,4 +30,14 @@ def installed_version(name: str) -> str:
     try:
         return version(name)
     except PackageNotFoundError:
+        return "unknown"
+
+
+def asker() -> str:
+    """Return who asks for something, by their own word: the pipeline's user, else that of this machine."""
+    if login := os.environ.get("GITLAB_USER_LOGIN"):
+        return login[:_MAX_NAME]
+    try:
+        return getpass.getuser()[:_MAX_NAME]
+    except (KeyError, OSError):  # a container's uid without a name
         return "unknown"

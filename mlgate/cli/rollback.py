@@ -1,0 +1,169 @@
+"""`mlgate rollback`: back to the version before, in seconds: admitted once, the same bytes, somebody still vouches."""
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mlgate.cli.admission import CHAMPION_ALIAS, listed_signers, open_registry, waiver_signers
+from mlgate.cli.console import (
+    DryRunOption,
+    Output,
+    OutputOption,
+    PolicyOption,
+    YesOption,
+    coloured,
+    emit_json,
+    result,
+    say,
+)
+from mlgate.errors import LockedError
+
+if TYPE_CHECKING:
+    from mlgate.policy import Policy
+    from mlgate.promotion.journal import Event, Journal
+    from mlgate.registry.interface import ModelRegistry
+    from mlgate.verdict import Reason
+
+NAME = "rollback"
+HELP = "Move an alias back to the version before. Example: mlgate rollback churn --dry-run"
+
+
+def command(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Registered model")],
+    to: Annotated[
+        str | None,
+        typer.Option("--to", metavar="VERSION", help="Default: the champion before this one, by the journal"),
+    ] = None,
+    alias: Annotated[str, typer.Option("--alias", metavar="ALIAS", help="The alias to move")] = CHAMPION_ALIAS,
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="For the journal")] = "",
+    policy: PolicyOption = None,
+    dry_run: DryRunOption = False,
+    yes: YesOption = False,
+    output: OutputOption = Output.TEXT,
+) -> int:
+    """Find the way back, check it, move: exit 0 moved, 1 there is none."""
+    from mlgate.cli.moving import image_missing
+    from mlgate.cli.promote import one_line
+    from mlgate.locking import lock_for
+    from mlgate.policy_file import load_policy
+    from mlgate.promotion.journal import read_journal
+    from mlgate.promotion.move import carry_out, settle
+    from mlgate.surroundings import asker
+
+    why = one_line(reason)
+    judge = load_policy(Path(policy) if policy else None)
+    registry = open_registry()
+    aliases = registry.aliases(name)
+    current = aliases.get(alias)
+    journal = read_journal(name, registry.events(name))
+    target = _target(journal, alias, current, to)
+    if target is None:
+        return 1
+    event = _event(journal, alias, current, target, why)
+    reasons = _against(registry, judge, target)
+    if reasons:
+        _refuse(name, target, reasons, output)
+        return 1
+    if image_missing(target):
+        say(f"mlgate: no image of models:/{name}/{target.after} on this engine: only the alias moves")
+    move = f"{alias}: {current or 'nobody'} → {target.after}"
+    if dry_run:
+        return _done(event, output, f"would move {move}", moved=False)
+    if not yes and sys.stdin.isatty():
+        typer.confirm(f"{name}: move {move}?", abort=True, err=True)
+    with lock_for(registry, name, holder=asker()) as held:
+        standing = settle(registry, name, alias=alias, after=target.after)
+        before = standing.aliases.get(alias)
+        if before == target.after:
+            return _done(event, output, f"{alias} is at version {before} already", moved=False)
+        if before != current:
+            raise LockedError(
+                f"{alias} of {name} moved from {current} to {before} meanwhile", hint=f"mlgate history {name}"
+            )
+        event = _event(standing.journal, alias, before, target, why)
+        carry_out(registry, held, event, standing.journal)
+    return _done(event, output, f"moved {move}", moved=True)
+
+
+def _target(journal: "Journal", alias: str, current: str | None, to: str | None) -> "Event | None":
+    """Return the promotion of the version to go back to; `None`, and said why, where there is none."""
+    version = to or journal.previous(alias, current)
+    if version is None:
+        say(
+            f"mlgate: the journal of {journal.name} knows no version that was {alias} before "
+            f"{current or 'nobody'}. Hint: mlgate history {journal.name}"
+        )
+        return None
+    if version == current:
+        say(f"mlgate: {alias} of {journal.name} is at version {version} already")
+        return None
+    entry = journal.admitted(version)
+    if entry is None:
+        say(
+            f"mlgate: models:/{journal.name}/{version} was never promoted by mlgate, so it was never admitted. Hint: mlgate promote"
+        )
+        return None
+    return entry.event
+
+
+def _against(registry: "ModelRegistry", policy: "Policy", target: "Event") -> "tuple[Reason, ...]":
+    from mlgate.cli.admission import digest_now
+    from mlgate.model_version import ModelUri
+    from mlgate.promotion.fallback import against
+
+    version = registry.resolve(ModelUri.parse(f"models:/{target.name}/{target.after}"))
+    may_waive = waiver_signers(policy) if target.waived else ()
+    stored = registry.evidence(target.name, artifact_digest=target.artifact_digest)
+    return against(
+        target,
+        artifact_digest=digest_now(registry, version, policy),
+        stored=next((found for found in stored if found.run_id == target.run_id), None),
+        signers=listed_signers(policy),
+        waivers=registry.waivers(target.name) if may_waive else (),
+        waiver_signers=may_waive,
+    )
+
+
+def _event(journal: "Journal", alias: str, before: str | None, target: "Event", reason: str) -> "Event":
+    from dataclasses import replace
+
+    from mlgate.cli.moving import ci_facts
+    from mlgate.promotion.journal import Action
+    from mlgate.surroundings import asker
+    from mlgate.verdict import format_time
+
+    return replace(
+        target,
+        action=Action.ROLLBACK,
+        alias=alias,
+        before=before,
+        reason=reason,
+        by=asker(),
+        at=format_time(datetime.now(UTC)),
+        ci=ci_facts(),
+        previous=journal.head,
+    )
+
+
+def _refuse(name: str, target: "Event", reasons: "tuple[Reason, ...]", output: Output) -> None:
+    uri = f"models:/{name}/{target.after}"
+    if output is Output.JSON:
+        told = [{"code": reason.code, "check": reason.check, "message": reason.message} for reason in reasons]
+        emit_json({"uri": uri, "moved": False, "reasons": told})
+        return
+    result(f"{uri}: {coloured('refused')}: {reasons[0]}. Hint: another version, mlgate rollback {name} --to VERSION")
+    for reason in reasons[1:]:
+        result(f"- {reason}")
+
+
+def _done(event: "Event", output: Output, what: str, *, moved: bool) -> int:
+    from mlgate.cli.moving import told
+
+    if output is Output.JSON:
+        emit_json({"uri": f"models:/{event.name}/{event.after}", "action": what, **told(event, moved=moved)})
+    else:
+        result(f"models:/{event.name}/{event.after}: {coloured('rolled back') if moved else 'rollback'}: {what}")
+    return 0

@@ -1,0 +1,100 @@
+"""The move of an alias: recorded before, made, read back, closed. The one place that moves anything.
+
+Killed anywhere, the same command run again ends as if nothing had happened: an entry that is open is either the very
+move that is asked for, and is continued, or tells of one that took place, and is closed, or of one that did not, and is
+abandoned. Traffic belongs between the two reads of the alias: whatever shifts it shares this entry and this order.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from mlgate.errors import LockedError, RegistryError
+from mlgate.promotion.journal import Entry, Event, Journal, read_journal
+from mlgate.registry.interface import EventState, ModelRegistry
+
+
+class Held(Protocol):
+    """The lock of a registered model, as long as it is ours."""
+
+    def check(self) -> None:
+        """Make sure that nobody took it over.
+
+        Raises:
+            LockedError: Somebody did, or it is over.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What is true under the lock.
+
+    Attributes:
+        journal: With every open entry settled, but for those of the move that is asked for.
+        aliases: Alias to version.
+        finished: Entries whose move had taken place and which were closed now.
+    """
+
+    journal: Journal
+    aliases: Mapping[str, str]
+    finished: tuple[Entry, ...] = ()
+
+
+def settle(registry: ModelRegistry, name: str, *, alias: str, after: str) -> Standing:
+    """Read alias and journal, and put in order what a killed move left.
+
+    Args:
+        registry: Where.
+        name: Registered model; its lock is held.
+        alias: Of the move that is asked for.
+        after: Where that leads: an open entry of it stays open, to be continued.
+    """
+    journal, aliases = read_journal(name, registry.events(name)), registry.aliases(name)
+    finished = []
+    for entry in journal.open:
+        event = entry.event
+        now = aliases.get(event.alias)
+        if now == event.after:
+            registry.settle_event(entry.key, EventState.CLOSED)
+            finished.append(entry)
+        elif (event.alias, event.after, event.before) != (alias, after, now):
+            registry.settle_event(entry.key, EventState.ABANDONED)
+    if journal.open:
+        journal = read_journal(name, registry.events(name))
+    return Standing(journal=journal, aliases=aliases, finished=tuple(finished))
+
+
+def carry_out(registry: ModelRegistry, held: Held, event: Event, journal: Journal) -> None:
+    """Move `event.alias` from `event.before` to `event.after`, on record.
+
+    Args:
+        registry: Where.
+        held: The model's lock.
+        event: The move, with the head of *journal* as its `previous`.
+        journal: As `settle` returned it.
+
+    Raises:
+        LockedError: The alias is not where it was, or somebody else moved it as well.
+        RegistryError: The alias does not read back.
+    """
+    begun = next((e for e in journal.open if (e.event.action, e.event.alias, e.event.before, e.event.after, e.event.previous) == (event.action, event.alias, event.before, event.after, event.previous)), None)  # fmt: skip
+    key = begun.key if begun is not None else registry.open_event(event.name, event.canonical())
+    held.check()
+    now = registry.aliases(event.name).get(event.alias)
+    if now != event.before:
+        registry.settle_event(key, EventState.ABANDONED)
+        raise LockedError(
+            f"{event.alias} of {event.name} moved from {event.before} to {now} meanwhile",
+            hint="judge again: mlgate gate",
+        )
+    registry.set_alias(event.name, event.alias, event.after)
+    found = registry.aliases(event.name).get(event.alias)
+    if found is None:
+        raise RegistryError(f"{event.alias} of {event.name} does not read back after the move")
+    if found != event.after:
+        raise LockedError(
+            f"{event.alias} of {event.name} is at {found} after it was moved to {event.after}: somebody else moved it too"
+        )
+    # Whoever took the lock over meanwhile settles the entry as well; to close it twice changes nothing.
+    registry.settle_event(key, EventState.CLOSED)
+    held.check()
