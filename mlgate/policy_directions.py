@@ -251,5 +251,10 @@ DIRECTIONS: Mapping[str, Rule] = {
     "load.locustfile.spawn_rate": _floor("1/s", "users come more slowly", "users come more quickly"),
     "evidence.max_age": _limit("s", "older evidence admits", "old evidence is refused earlier"),
     "evidence.signers": Signers(),
+    "evidence.digest_cache": Ranked(
+        ranks={True: 0, False: 1},
+        weaker="the store's word that nothing changed stands for the bytes",
+        stricter="every byte is read at each gate",
+    ),
     "evidence.rows": _other("other parts of the evaluation data are stored"),
 }

@@ -73,7 +73,9 @@ def _move(decision: Decision, name: str, alias: str, *, before: str | None, vers
 def _done(decision: Decision, output: Output, what: str, *, moved: bool) -> int:
     uri = decision.today.version.uri
     if output is Output.JSON:
-        emit_json({"uri": uri, "moved": moved, "action": what, **decision.admission.to_json()})
+        emit_json(
+            {"uri": uri, "moved": moved, "action": what, **decision.admission.to_json(), **decision.digests_to_json()}
+        )
     else:
         result(
             f"{uri}: {coloured('promoted') if moved else coloured('admitted')} ({decision.admission.provenance}): {what}"
