@@ -87,6 +87,10 @@ class EvidenceSection(Section):
         strict=False,
         description="files with the public keys that may waive a check; empty lets nobody",
     )
+    digest_cache: bool = Field(
+        default=False,
+        description="whether the gate may reuse a digest while the artifact store's own listing (etag, size, times) is the same",
+    )
     rows: Literal["synthetic", "full"] = Field(
         default="synthetic", description="what of the evaluation data may be stored: keys and answers, or features too"
     )

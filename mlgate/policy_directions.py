@@ -253,5 +253,10 @@ DIRECTIONS: Mapping[str, Rule] = {
     "evidence.signers": Signers(),
     "evidence.waivers": Waivers(),
     "promotion.path": Path(),
+    "evidence.digest_cache": Ranked(
+        ranks={True: 0, False: 1},
+        weaker="the store's word that nothing changed stands for the bytes",
+        stricter="every byte is read at each gate",
+    ),
     "evidence.rows": _other("other parts of the evaluation data are stored"),
 }

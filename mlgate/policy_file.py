@@ -13,7 +13,6 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import YAMLError
 
 from mlgate.errors import PolicyError
-from mlgate.load.schedule import schedule_of
 from mlgate.policy import Policy, PolicyValues
 
 FILE_NAME = "mlgate.yaml"
@@ -183,6 +182,8 @@ def _refuse_load_files(policy: Policy, name: str) -> None:
         message = f"{where}: load.locustfile.file: {own.file} is no file"
         raise PolicyError(message, hint="paths are relative to the policy file")
     if load.trace is not None:
+        from mlgate.load.schedule import schedule_of  # noqa: PLC0415 - numpy, which no other policy needs
+
         try:
             schedule_of(load, 0, policy.folder)
         except PolicyError as error:

@@ -6,10 +6,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, WithJsonSchema, model_validator
 
-from mlgate.load.schedule import MIN_BLOCK_REQUESTS, MIN_BLOCK_S, REGRESSION_BLOCKS
+from mlgate.load.blocks import MIN_BLOCK_REQUESTS, MIN_BLOCK_S, REGRESSION_BLOCKS
 from mlgate.policy_section import Duration, Rate, Section, Share, Size
 from mlgate.quantities import format_duration, format_number, format_share, parse_percent
-from mlgate.statistics.proportions import requests_needed
+from mlgate.statistics.shares import requests_needed
 
 PROFILES = ("constant", "ramp", "spike", "soak")
 _SHAPES = "{ramp: {from: 5/s}}, {spike: {to: 300/s, length: 10s}} or {trace: arrivals.csv}"

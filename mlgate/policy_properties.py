@@ -10,7 +10,7 @@ from mlgate.check_id import format_check_id
 from mlgate.generation.relation import parse_order
 from mlgate.policy_section import Section, Share
 from mlgate.quantities import format_share
-from mlgate.statistics.proportions import requests_needed
+from mlgate.statistics.shares import requests_needed
 
 # Confidence of the bound on the share of rows that break a property.
 TOLERATED_AT = 0.95

@@ -54,22 +54,37 @@ def fetch(
         ModelDirectoryError: They are no model directory that mlgate reads.
         OutputError: The cache can not be written, or the disk is full.
     """
+    with scratch_folder(cache_dir) as partial:
+        store = partial.parent / "sha256"
+        store.mkdir(exist_ok=True)
+        registry.fetch(version, partial, progress=progress)
+        for name in NOT_THE_MODEL:
+            if not (partial / name).is_dir():  # a folder of that name is the model's
+                (partial / name).unlink(missing_ok=True)
+        fetched = read_directory(partial)
+        _open_modes(partial)
+        return _install(fetched, store / fetched.digest.removeprefix("sha256:"))
+
+
+@contextmanager
+def scratch_folder(cache_dir: Path | None = None) -> Iterator[Path]:
+    """Yield an empty folder of the cache that goes away, also (at the next call) where this process is killed.
+
+    Args:
+        cache_dir: Default: `default_cache()`.
+
+    Raises:
+        OutputError: The cache can not be written, or the disk is full, now or while the folder is used.
+    """
     models = (cache_dir or default_cache()) / "models"
     with _disk_errors(models):
-        store = models / "sha256"
-        store.mkdir(parents=True, exist_ok=True)
+        models.mkdir(parents=True, exist_ok=True)
         _sweep(models)
-        partial = Path(tempfile.mkdtemp(dir=models, prefix=f"{_PARTIAL}{owner_of(os.getpid())}-"))
+        folder = Path(tempfile.mkdtemp(dir=models, prefix=f"{_PARTIAL}{owner_of(os.getpid())}-"))
         try:
-            registry.fetch(version, partial, progress=progress)
-            for name in NOT_THE_MODEL:
-                if not (partial / name).is_dir():  # a folder of that name is the model's
-                    (partial / name).unlink(missing_ok=True)
-            fetched = read_directory(partial)
-            _open_modes(partial)
-            return _install(fetched, store / fetched.digest.removeprefix("sha256:"))
+            yield folder
         finally:
-            shutil.rmtree(partial, ignore_errors=True)
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _install(fetched: ModelDirectory, place: Path) -> ModelDirectory:

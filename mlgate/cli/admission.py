@@ -1,18 +1,21 @@
 """What `gate` and `promote` share: today's facts, and the decision from them."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mlgate.cli.console import Output, coloured, emit_json, result
 from mlgate.errors import ConfigError
 
 if TYPE_CHECKING:
+    from mlgate.artifacts.store_digest import StoreDigest
     from mlgate.attest.signers import Signer
     from mlgate.evidence import Evidence
     from mlgate.gate import Admission, Today
+    from mlgate.model_version import ModelVersion
     from mlgate.policy import Policy
     from mlgate.registry.interface import ModelRegistry, StoredEvidence
     from mlgate.verdict import Reason
@@ -22,13 +25,23 @@ CHAMPION_ALIAS = "champion"
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
-    """One decision with what it was made from."""
+    """One decision with what it was made from: the digests of the version and of its champion among it."""
 
     registry: "ModelRegistry"
     policy: "Policy"
     today: "Today"
     stored: "Sequence[StoredEvidence]"
     admission: "Admission"
+    artifacts: "StoreDigest"
+    champion_artifacts: "StoreDigest | None"
+
+    def digests_to_json(self) -> dict[str, Any]:
+        """Return where today's digests come from, in the machine form."""
+        champion = self.champion_artifacts
+        return {
+            "artifacts": self.artifacts.to_json(),
+            "champion_artifacts": None if champion is None else champion.to_json(),
+        }
 
 
 def open_registry() -> "ModelRegistry":
@@ -90,7 +103,6 @@ def decide(uri: str, policy_file: str | None, *, alias: str = CHAMPION_ALIAS) ->
     Raises:
         MlgateError: Wrong URI or policy, or the registry does not answer.
     """
-    from mlgate.artifacts.cache import fetch
     from mlgate.gate import Today, admit
     from mlgate.model_version import ModelUri
     from mlgate.policy_file import load_policy
@@ -105,36 +117,58 @@ def decide(uri: str, policy_file: str | None, *, alias: str = CHAMPION_ALIAS) ->
     registry = open_registry()
     version = registry.resolve(parsed)
     champion_version = registry.aliases(version.name).get(alias) if version.name else None
-    champion_digest = None
+    champion_artifacts = None
     if champion_version is not None and champion_version != version.version:
         champion = registry.resolve(ModelUri.parse(f"models:/{version.name}/{champion_version}"))
-        champion_digest = fetch(registry, champion).digest
+        champion_artifacts = _digest(registry, champion, policy)
+    artifacts = _digest(registry, version, policy)
     today = Today(
         version=version,
-        artifact_digest=fetch(registry, version).digest,
+        artifact_digest=artifacts.digest,
         champion_version=champion_version,
-        champion_digest=champion_digest,
+        champion_digest=None if champion_artifacts is None else champion_artifacts.digest,
         now=datetime.now(UTC),
         signers=signers,
         waivers=tuple(registry.waivers(version.name)) if version.name and may_waive else (),
         waiver_signers=may_waive,
     )
     stored = registry.evidence(version.name) if version.name else ()
-    admission = admit(policy, today, stored)
-    return Decision(registry=registry, policy=policy, today=today, stored=stored, admission=admission)
+    return Decision(
+        registry=registry,
+        policy=policy,
+        today=today,
+        stored=stored,
+        admission=admit(policy, today, stored),
+        artifacts=artifacts,
+        champion_artifacts=champion_artifacts,
+    )
+
+
+def digest_now(registry: "ModelRegistry", version: "ModelVersion", policy: "Policy") -> str:
+    """Return the digest of a version's bytes in the store, read again unless *policy* allows the store's word."""
+    return _digest(registry, version, policy).digest
+
+
+def _digest(registry: "ModelRegistry", version: "ModelVersion", policy: "Policy") -> "StoreDigest":
+    from mlgate.artifacts.digest_bar import digest_bar
+    from mlgate.artifacts.store_digest import digest_in_store
+
+    with digest_bar(shown=sys.stderr.isatty()) as watch:
+        return digest_in_store(registry, version, reuse=policy.values.evidence.digest_cache, watch=watch)
 
 
 def show(decision: Decision, output: Output) -> None:
     """Print the decision: one sentence why, every reason, what to do next."""
     admission, uri = decision.admission, decision.today.version.uri
     if output is Output.JSON:
-        emit_json({"uri": uri, "policy": decision.policy.digest, **admission.to_json()})
+        emit_json({"uri": uri, "policy": decision.policy.digest, **admission.to_json(), **decision.digests_to_json()})
         return
     mark = "**" if output is Output.MARKDOWN else ""
     result(f"{uri}: {mark}{coloured(admission.word)}{mark} ({admission.provenance}): {_why(admission)}")
     for reason in admission.reasons[1:]:
         result(f"- {reason}")
     show_waived(admission, output)
+    result(f"artifacts: {_digests_in_words(decision)}")
     image = admission.evidence.image if admission.admitted and admission.evidence else None
     if image is not None and image.origin == "given":
         # What a cluster has to pull, so that it runs what was tested.
@@ -159,3 +193,9 @@ def _why(admission: "Admission") -> str:
     if not count:
         return "every required check passed"
     return f"{count} check{'s' * (count != 1)} waived, every other required one passed"
+
+
+def _digests_in_words(decision: Decision) -> str:
+    champion = decision.champion_artifacts
+    of_champion = "" if champion is None else f"; the champion's {champion.words}"
+    return f"digest {decision.artifacts.words}{of_champion}"

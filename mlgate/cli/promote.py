@@ -183,6 +183,7 @@ def _done(asked: _Asked, event: "Event", output: Output, what: str, *, moved: bo
             "uri": uri,
             "action": what,
             **decision.admission.to_json(),
+            **decision.digests_to_json(),
             **told(event, moved=moved),
         }
         emit_json(document)

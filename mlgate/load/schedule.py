@@ -10,14 +10,6 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from mlgate.policy_load import Load  # pydantic has no place in the generator's processes
 
-# Blocks of each side in `interleaved`: five times ABBA. An even number lets a steady trend of the host cancel out, and
-# of ten blocks a bootstrap can draw 92 378 different sets (19 over 9).
-REGRESSION_BLOCKS = 10
-# Requests of one second share their fate (design §7), so a shorter block says less than it seems to.
-MIN_BLOCK_S = 1.0
-# Fewer than 1 / 0.05 have no 95th percentile of their own.
-MIN_BLOCK_REQUESTS = 20
-
 # Two clocks' worth of rounding: far below any gap between sends, far above the error of a float of an hour.
 _ROUNDING_S = 1e-9
 

@@ -1,16 +1,22 @@
 """Downloading artifacts from a store that may be hostile: every path is checked before a byte is written."""
 
+import hashlib
 import stat
+import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
 from mlgate.artifacts.directory import MAX_DEPTH, MAX_FILES, NOT_THE_MODEL
+from mlgate.artifacts.hashing import Watch
 from mlgate.errors import RegistryError
+from mlgate.evidence import FileEntry
 
 _THREADS = 8
+_WATCH_S = 0.1
+_BLOCK_BYTES = 1024 * 1024
 
 
 class ArtifactStore(Protocol):
@@ -36,28 +42,99 @@ def download(store: ArtifactStore, destination: Path, *, progress: bool) -> int:
     Raises:
         RegistryError: A path that leaves *destination*, a listing without end, or a file of another size than listed.
     """
-    entries = [entry for entry in _files(store) if entry[0] not in NOT_THE_MODEL]
+    entries = files_of(store)
     for folder in {(destination / name).parent for name, _ in entries}:
         folder.mkdir(parents=True, exist_ok=True)
 
     def one(entry: tuple[str, int | None]) -> int:
         name, size = entry
         target = destination / name
-        store._download_file(name, str(target))  # noqa: SLF001 - the method MLflow asks its plugins to write
-        found = target.lstat()
-        if not stat.S_ISREG(found.st_mode):
-            raise RegistryError(f"the store gave no regular file for {name!r}")
-        if size is not None and found.st_size != size:
-            raise RegistryError(
-                f"{name!r} has {found.st_size} bytes, and the store lists {size}: an incomplete download"
-            )
-        return found.st_size
+        return _whole(name, _downloaded(store, name, target), size)
 
     total = sum(size or 0 for _, size in entries)
     with ThreadPoolExecutor(_THREADS) as pool, _bar(total, shown=progress) as advance:
         for done in pool.map(one, entries):
             advance(done)
     return len(entries)
+
+
+def digest(store: ArtifactStore, scratch: Path, *, watch: Watch | None) -> tuple[FileEntry, ...]:
+    """Return size and sha256 of every file of *store*, sorted by path, each hashed while it comes.
+
+    A store without `blocks` gives whole files, which lie in *scratch* until they are hashed.
+
+    Args:
+        store: The artifacts.
+        scratch: An existing empty folder.
+        watch: Told how far it is.
+
+    Raises:
+        RegistryError: As for `download`.
+    """
+    entries, stop = files_of(store), threading.Event()
+    total, done = sum(size or 0 for _, size in entries), [0] * len(entries)
+
+    def one(place: int) -> FileEntry:
+        name, size = entries[place]
+        found = hashlib.sha256()
+        for block in _blocks(store, name, scratch / str(place)):
+            if stop.is_set():
+                break
+            found.update(block)
+            done[place] += len(block)
+            if size is not None and done[place] > size:
+                break  # a hostile server's stream need not end
+        return FileEntry(path=name, size=_whole(name, done[place], size), sha256=found.hexdigest())
+
+    with ThreadPoolExecutor(_THREADS) as pool:
+        every = [pool.submit(one, place) for place in range(len(entries))]
+        running = set(every)
+        try:
+            while running:
+                ended, running = wait(running, None if watch is None else _WATCH_S, return_when=FIRST_EXCEPTION)
+                for file in ended:
+                    file.result()
+                if watch is not None:
+                    watch(sum(done), total)
+        finally:
+            stop.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+    return tuple(sorted((file.result() for file in every), key=lambda file: file.path))
+
+
+def _blocks(store: ArtifactStore, name: str, scratch: Path) -> Iterator[bytes]:
+    streamed = getattr(store, "blocks", None)
+    if streamed is not None:
+        yield from streamed(name)
+        return
+    _downloaded(store, name, scratch)
+    with scratch.open("rb") as file:
+        scratch.unlink()
+        while block := file.read(_BLOCK_BYTES):
+            yield block
+
+
+def _downloaded(store: ArtifactStore, name: str, target: Path) -> int:
+    store._download_file(name, str(target))  # noqa: SLF001 - the method MLflow asks its plugins to write
+    found = target.lstat()
+    if not stat.S_ISREG(found.st_mode):
+        raise RegistryError(f"the store gave no regular file for {name!r}")
+    return found.st_size
+
+
+def _whole(name: str, size: int, listed: int | None) -> int:
+    if listed is not None and size != listed:
+        raise RegistryError(f"{name!r} has {size} bytes, and the store lists {listed}: an incomplete download")
+    return size
+
+
+def files_of(store: ArtifactStore) -> list[tuple[str, int | None]]:
+    """Return path and listed size of each file of the model, every path checked.
+
+    Raises:
+        RegistryError: A path that leaves its folder, or a listing without end.
+    """
+    return [entry for entry in _files(store) if entry[0] not in NOT_THE_MODEL]
 
 
 def _files(store: ArtifactStore) -> Iterator[tuple[str, int | None]]:

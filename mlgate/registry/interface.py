@@ -4,9 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
+from mlgate.evidence import FileEntry
 from mlgate.model_version import ModelUri, ModelVersion
+
+if TYPE_CHECKING:
+    from mlgate.artifacts.hashing import Watch
 
 # Beside evidence.json: the signature over a statement about it.
 ENVELOPE_FILE = "evidence.dsse.json"
@@ -114,6 +118,23 @@ class LoggedDataset:
     contexts: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredFile:
+    """A file as its store lists it, without its content.
+
+    Attributes:
+        path: Relative, with `/`.
+        size: In bytes.
+        marker: What the store gives another content: times and file number, or its etag.
+        changed_at: Seconds since 1970 by the store's clock. A marker made of times says nothing of two changes at once.
+    """
+
+    path: str
+    size: int
+    marker: str
+    changed_at: float
+
+
 class ModelRegistry(Protocol):
     """Model versions, aliases, tags and evidence."""
 
@@ -136,6 +157,23 @@ class ModelRegistry(Protocol):
             RegistryError: The store is unreachable, or a path leaves *destination*.
             ModelNotFound: There are no artifacts.
         """
+
+    def digests(self, version: ModelVersion, scratch: Path, *, watch: "Watch | None" = None) -> Sequence[FileEntry]:
+        """Read every byte of *version* in the store, now, and return its files; what `fetch` would bring, and not kept.
+
+        Args:
+            version: The version.
+            scratch: An empty folder, for a store that hands out whole files only.
+            watch: Told how far it is.
+
+        Raises:
+            RegistryError: As for `fetch`.
+            ModelNotFound: There are no artifacts.
+            ModelDirectoryError: A file changed while it was read, or is none.
+        """
+
+    def listing(self, version: ModelVersion) -> Sequence[StoredFile] | None:
+        """Return the files of *version* as the store lists them; `None` where it marks no content."""
 
     def aliases(self, name: str) -> Mapping[str, str]:
         """Return alias to version for a registered model.

@@ -3,9 +3,12 @@
 import shutil
 from pathlib import Path
 
-from mlgate.artifacts.directory import open_regular, require_mlmodel, walk
+from mlgate.artifacts.directory import digest_files, open_regular, require_mlmodel, walk
+from mlgate.artifacts.hashing import Watch
 from mlgate.errors import ModelNotFound, UriError
+from mlgate.evidence import FileEntry
 from mlgate.model_version import ModelUri, ModelVersion
+from mlgate.registry.interface import StoredFile
 
 
 def directory_version(uri: ModelUri) -> ModelVersion:
@@ -31,6 +34,41 @@ def copy_directory(source: Path, destination: Path) -> None:
         ModelNotFound: There is no such directory.
         ModelDirectoryError: It holds a link or a special file.
     """
+    for name in _names(source):
+        target = destination / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with open_regular(source / name) as read, target.open("xb") as write:
+            shutil.copyfileobj(read, write, 1024 * 1024)
+
+
+def digest_directory(source: Path, watch: Watch | None) -> tuple[FileEntry, ...]:
+    """Return the model's files where they lie.
+
+    Raises:
+        ModelNotFound: There is no such directory.
+        ModelDirectoryError: It holds a link or a special file, or one that changed meanwhile.
+    """
+    return digest_files(source, _names(source), watch=watch)
+
+
+def list_directory(source: Path) -> tuple[StoredFile, ...]:
+    """Return the model's files as the file system lists them.
+
+    Raises:
+        ModelNotFound: There is no such directory.
+        ModelDirectoryError: It holds a link or a special file.
+    """
+    found = []
+    for name in _names(source):
+        state = (source / name).lstat()
+        # The time of change too: unlike that of modification, no program sets it.
+        marker = f"{state.st_dev}-{state.st_ino}-{state.st_mtime_ns}-{state.st_ctime_ns}"
+        changed_at = max(state.st_mtime, state.st_ctime)
+        found.append(StoredFile(path=name, size=state.st_size, marker=marker, changed_at=changed_at))
+    return tuple(found)
+
+
+def _names(source: Path) -> tuple[str, ...]:
     if not source.is_dir():
         raise ModelNotFound(
             f"there is no directory {source} on this machine",
@@ -38,11 +76,7 @@ def copy_directory(source: Path, destination: Path) -> None:
         )
     # Before the first byte: a registry may name any folder of this machine, and a person may name the wrong one.
     require_mlmodel(source)
-    for name in walk(source):
-        target = destination / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with open_regular(source / name) as read, target.open("xb") as write:
-            shutil.copyfileobj(read, write, 1024 * 1024)
+    return walk(source)
 
 
 def registered(version: ModelVersion) -> tuple[str, str]:

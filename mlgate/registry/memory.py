@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from mlgate.artifacts.hashing import Watch
 from mlgate.errors import ModelNotFound, RegistryError
+from mlgate.evidence import FileEntry
 from mlgate.model_version import ModelUri, ModelVersion
 from mlgate.registry import tags as keys
 from mlgate.registry.interface import (
@@ -18,9 +20,10 @@ from mlgate.registry.interface import (
     LoggedDataset,
     StoredEvent,
     StoredEvidence,
+    StoredFile,
     StoredWaiver,
 )
-from mlgate.registry.local import copy_directory, directory_version, registered
+from mlgate.registry.local import copy_directory, digest_directory, directory_version, list_directory, registered
 
 
 @dataclass(slots=True)
@@ -118,6 +121,14 @@ class MemoryRegistry:
     def fetch(self, version: ModelVersion, destination: Path, *, progress: bool = False) -> None:  # noqa: ARG002 - nothing takes long
         """Copy the artifacts of *version* into *destination*."""
         copy_directory(Path(version.location), destination)
+
+    def digests(self, version: ModelVersion, scratch: Path, *, watch: Watch | None = None) -> Sequence[FileEntry]:  # noqa: ARG002 - it is a folder
+        """Read the artifacts of *version* where they lie."""
+        return digest_directory(Path(version.location), watch)
+
+    def listing(self, version: ModelVersion) -> Sequence[StoredFile] | None:
+        """Return the artifacts of *version* as the file system lists them."""
+        return list_directory(Path(version.location))
 
     def aliases(self, name: str) -> Mapping[str, str]:
         """Return alias to version."""

@@ -1,11 +1,10 @@
-"""MLflow as the registry. Its imports stand inside functions: they take seconds.
+"""MLflow as the registry. It and `mlflow_gate_run` import mlflow, and only inside functions: the import takes seconds.
 
 The client gets explicit ids and never the fluent API, which keeps its state per thread. Everything a server answers is
 taken for hostile: paths, sizes and types.
 """
 
 import os
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,29 +18,40 @@ from urllib.parse import unquote, urlparse
 
 from tenacity import Retrying, retry_if_exception, stop_after_attempt
 
+from mlgate.artifacts.hashing import Watch
 from mlgate.errors import MlgateError, ModelNotFound, RegistryError
+from mlgate.evidence import FileEntry
 from mlgate.model_version import ModelUri, ModelVersion
 from mlgate.registry import mlflow_http as http
+from mlgate.registry import mlflow_journal as journal
 from mlgate.registry import tags as keys
-from mlgate.registry.downloads import download
+from mlgate.registry.downloads import digest, download
 from mlgate.registry.interface import (
-    WAIVER_FILE,
+    JOURNAL,
     WAIVERS,
+    EventState,
     GateRun,
     LoggedDataset,
+    StoredEvent,
     StoredEvidence,
+    StoredFile,
     StoredWaiver,
 )
-from mlgate.registry.local import copy_directory, directory_version, local_directory, registered
-from mlgate.registry.mlflow_envelope import read_envelope
-from mlgate.registry.mlflow_inputs import link_inputs, read_dataset
+from mlgate.registry.local import (
+    copy_directory,
+    digest_directory,
+    directory_version,
+    list_directory,
+    local_directory,
+    registered,
+)
+from mlgate.registry.markers import list_store
+from mlgate.registry.mlflow_evidence import stored_evidence, stored_waiver
+from mlgate.registry.mlflow_gate_run import experiment_id_of, link_inputs, log, read_dataset, upload
 from mlgate.registry.mlflow_lookup import ABSENT, Lookup, error_code
+from mlgate.registry.mlflow_rest import RestClient, RestStore
 from mlgate.registry.urls import without_credentials
 
-# MLflow's own limits of one log-batch call.
-_METRICS_A_CALL = 1000
-_TAGS_A_CALL = 100
-_MAX_EVIDENCE_BYTES = 64 * 1024 * 1024
 _DOWNLOADS = 8
 # Two first writers of one tag: MLflow reads, then inserts, and the database refuses the slower one.
 _LOST_RACE = "UNIQUE constraint failed", "duplicate key value", "Duplicate entry"
@@ -63,6 +73,7 @@ class MlflowRegistry:
         self._given_registry_uri = registry_uri
         self._lock = threading.Lock()
         self._probed_at: float | None = None
+        self._open = False
         self._experiment_of_run: dict[str, str] = {}
 
     @property
@@ -89,17 +100,30 @@ class MlflowRegistry:
 
         return MlflowClient(tracking_uri=self._tracking_uri, registry_uri=self._registry_uri)
 
+    @cached_property
+    def _reader(self) -> Any:
+        """What reads: MLflow's client takes seconds to import, so a server that lets us in is asked without it."""
+        return (
+            RestClient(self._tracking_uri) if self._open and self._tracking_uri == self._registry_uri else self._client
+        )
+
     @contextmanager
-    def _calling(self, doing: str) -> Iterator[Any]:
+    def _reading(self, doing: str) -> Iterator[Any]:
+        """Yield what reads; otherwise as `_calling`."""
+        with self._calling(doing, reading=True) as client:
+            yield client
+
+    @contextmanager
+    def _calling(self, doing: str, *, reading: bool = False) -> Iterator[Any]:
         """Yield the client, with bounded retries; whatever it raises becomes one line about *doing*."""
         with http.bounded():
             try:
                 with self._lock:
                     if self._probed_at is None or time.monotonic() - self._probed_at > _PROBE_AGE_S:
-                        for address in dict.fromkeys((self._tracking_uri, self._registry_uri)):
-                            http.probe(address)
+                        addresses = dict.fromkeys((self._tracking_uri, self._registry_uri))
+                        self._open = all([http.probe(address) for address in addresses])  # noqa: C419 - every one of them is probed
                         self._probed_at = time.monotonic()
-                    client = self._client
+                    client = self._reader if reading else self._client
                 yield client
             except MlgateError:
                 raise
@@ -119,28 +143,52 @@ class MlflowRegistry:
         """Return the version that *uri* names now."""
         if uri.directory is not None:
             return directory_version(uri)
-        with self._calling(f"looking up {uri.text}") as client:
+        with self._reading(f"looking up {uri.text}") as client:
             return Lookup(client, self.uri).resolve(uri)
 
     def fetch(self, version: ModelVersion, destination: Path, *, progress: bool = False) -> None:
         """Download the artifacts of *version* into the empty folder *destination*, and nothing else."""
-        directory = local_directory(version)
-        if directory is not None:
-            copy_directory(directory, destination)
-            return
-        with self._calling(f"downloading {version.uri}"):
-            parsed = urlparse(version.location)
-            if parsed.scheme in ("", "file"):  # a store without a server, or one that shares a disk with us
-                copy_directory(Path(unquote(parsed.path) if parsed.scheme else version.location), destination)
-                return
-            try:
-                count = download(self._artifacts(version.location), destination, progress=progress)
-            except RegistryError as error:
-                raise RegistryError(f"{version.uri} in {self.uri}: {error.message}", hint=error.hint) from error
-            if not count:
+        with self._stored(version, "downloading") as found:
+            if isinstance(found, Path):
+                copy_directory(found, destination)
+            elif not download(found, destination, progress=progress):
                 raise ModelNotFound(f"{version.uri} has no artifacts in {self.uri}")
 
-    def _artifacts(self, location: str) -> Any:
+    def digests(self, version: ModelVersion, scratch: Path, *, watch: Watch | None = None) -> Sequence[FileEntry]:
+        """Read every byte of *version* in the store, now, and return its files."""
+        with self._stored(version, "digesting", reading=True) as found:
+            files = digest_directory(found, watch) if isinstance(found, Path) else digest(found, scratch, watch=watch)
+            if not files:
+                raise ModelNotFound(f"{version.uri} has no artifacts in {self.uri}")
+            return files
+
+    def listing(self, version: ModelVersion) -> Sequence[StoredFile] | None:
+        """Return the files of *version* as the store lists them; `None` where it marks no content."""
+        with self._stored(version, "listing", reading=True) as found:
+            return list_directory(found) if isinstance(found, Path) else list_store(found)
+
+    @contextmanager
+    def _stored(self, version: ModelVersion, doing: str, *, reading: bool = False) -> Iterator[Any]:
+        """Yield where the artifacts are: a folder of this machine, or an artifact repository."""
+        directory = local_directory(version)
+        if directory is not None:
+            yield directory
+            return
+        with self._calling(f"{doing} {version.uri}", reading=reading) as client:
+            parsed = urlparse(version.location)
+            if parsed.scheme in ("", "file"):  # a store without a server, or one that shares a disk with us
+                yield Path(unquote(parsed.path) if parsed.scheme else version.location)
+                return
+            try:
+                yield self._artifacts(version.location, client)
+            except RegistryError as error:
+                raise RegistryError(f"{version.uri} in {self.uri}: {error.message}", hint=error.hint) from error
+
+    def _artifacts(self, location: str, client: Any = None) -> Any:
+        """Return the artifacts at *location*: by REST where *client* is, and the server hands them out."""
+        served = RestStore.at(client, location) if isinstance(client, RestClient) else None
+        if served is not None:
+            return served
         from mlflow.store.artifact import artifact_repository_registry as repositories  # noqa: PLC0415 - slow
 
         return repositories.get_artifact_repository(
@@ -149,7 +197,7 @@ class MlflowRegistry:
 
     def aliases(self, name: str) -> Mapping[str, str]:
         """Return alias to version for a registered model."""
-        with self._calling(f"reading the aliases of {name}") as client:
+        with self._reading(f"reading the aliases of {name}") as client:
             found = Lookup(client, self.uri).model(name).aliases
             return {str(alias): str(version) for alias, version in found.items()}
 
@@ -163,12 +211,17 @@ class MlflowRegistry:
 
     def versions(self, name: str) -> Sequence[str]:
         """Return the version numbers of a registered model, newest first."""
-        with self._calling(f"listing the versions of {name}") as client:
+        with self._reading(f"listing the versions of {name}") as client:
             lookup = Lookup(client, self.uri)
             numbers = lookup.versions(name)
             if not numbers:
                 lookup.model(name)
             return numbers
+
+    def newest(self, name: str, limit: int) -> Sequence[tuple[str, Mapping[str, str]]]:
+        """Return the newest version numbers of a registered model with their tags, in one call."""
+        with self._reading(f"listing the versions of {name}") as client:
+            return Lookup(client, self.uri).newest(name, limit)
 
     def tags(self, version: ModelVersion) -> Mapping[str, str]:
         """Return the tags of a registered version."""
@@ -197,7 +250,7 @@ class MlflowRegistry:
 
     def _read(self, version: ModelVersion) -> Any:
         name, number = registered(version)
-        with self._calling(f"reading {version.uri}") as client:
+        with self._reading(f"reading {version.uri}") as client:
             return Lookup(client, self.uri).found(version.uri, lambda: client.get_model_version(name, number))
 
     def datasets(self, version: ModelVersion) -> Sequence[LoggedDataset]:
@@ -216,13 +269,13 @@ class MlflowRegistry:
         A run that is killed on the way stays "running", and `evidence()` returns finished ones only.
         """
         with self._calling(f"publishing the gate run of {run.version.uri}") as client:
-            experiment_id = self._experiment(client, keys.experiment_name(run.version.name, run.shelf))
+            experiment_id = experiment_id_of(client, keys.experiment_name(run.version.name, run.shelf), self.uri)
             created = client.create_run(experiment_id, tags=dict(keys.RUN_TYPE), run_name=run.name)
             run_id = str(created.info.run_id)
             try:
-                self._upload(str(created.info.artifact_uri), run.folder)
+                upload(self._artifacts(str(created.info.artifact_uri)), run.folder)
                 link_inputs(client, run_id, run)
-                self._log(client, run_id, run)
+                log(client, run_id, run)
                 client.set_terminated(run_id, "FINISHED")
             except BaseException:
                 with suppress(Exception):  # what went wrong first is what is told
@@ -231,102 +284,64 @@ class MlflowRegistry:
             self._experiment_of_run[run_id] = experiment_id
             return run_id
 
-    def _experiment(self, client: Any, name: str) -> str:
-        for _ in range(2):
-            found = client.get_experiment_by_name(name)
-            if found is not None:
-                if found.lifecycle_stage != "active":
-                    raise RegistryError(
-                        f"{self.uri}: experiment '{name}' is deleted",
-                        hint=f"mlflow experiments restore --experiment-id {found.experiment_id}",
-                    )
-                return str(found.experiment_id)
-            try:
-                return str(client.create_experiment(name))
-            except Exception as error:
-                if error_code(error) != "RESOURCE_ALREADY_EXISTS":  # else another run was faster: read again
-                    raise
-        raise RegistryError(f"{self.uri}: experiment '{name}' exists and can not be read")
-
-    def _upload(self, location: str, folder: Path) -> None:
-        store = self._artifacts(location)
-        files = [path for path in sorted(folder.rglob("*")) if path.is_file() and not path.is_symlink()]
-        # evidence.json makes the rest count, so it goes last.
-        files.sort(key=lambda path: path == folder / keys.EVIDENCE_FILE)
-        for path in files:
-            below = path.parent.relative_to(folder).as_posix()
-            store.log_artifact(str(path), keys.FOLDER if below == "." else f"{keys.FOLDER}/{below}")
-
-    def _log(self, client: Any, run_id: str, run: GateRun) -> None:
-        from mlflow.entities import Metric, RunTag  # noqa: PLC0415 - slow
-
-        now_ms = int(time.time() * 1000)
-        metrics = [Metric(key, value, now_ms, 0, model_id=run.version.model_id) for key, value in run.metrics.items()]
-        for start in range(0, len(metrics), _METRICS_A_CALL):
-            client.log_batch(run_id, metrics=metrics[start : start + _METRICS_A_CALL])
-        tags = [RunTag(key, value) for key, value in run.tags.items()]
-        for start in range(0, len(tags), _TAGS_A_CALL):
-            client.log_batch(run_id, tags=tags[start : start + _TAGS_A_CALL])
-
     def evidence(self, name: str, *, artifact_digest: str | None = None, limit: int = 200) -> Sequence[StoredEvidence]:
         """Return the finished gate runs' `evidence.json` for a registered model, newest first."""
-        with self._calling(f"reading the evidence of {name}") as client:
+        with self._reading(f"reading the evidence of {name}") as client:
             narrowed = {} if artifact_digest is None else {"artifact_digest": artifact_digest}
             finished = list(islice(Lookup(client, self.uri).gate_runs(name, **narrowed), limit))
+
+            def stored(run: Any) -> StoredEvidence | None:
+                return stored_evidence(self._artifacts(str(run.info.artifact_uri), client), run, self.uri)
+
             with ThreadPoolExecutor(_DOWNLOADS) as pool:
-                return tuple(found for found in pool.map(self._stored, finished) if found is not None)
+                return tuple(found for found in pool.map(stored, finished) if found is not None)
 
     def waivers(self, name: str, *, limit: int = 200) -> Sequence[StoredWaiver]:
         """Return the waivers of a registered model's versions, newest first."""
-        with self._calling(f"reading the waivers of {name}") as client:
+        with self._reading(f"reading the waivers of {name}") as client:
             finished = list(islice(Lookup(client, self.uri).gate_runs(name, shelf=WAIVERS), limit))
-            with ThreadPoolExecutor(_DOWNLOADS) as pool:
-                return tuple(found for found in pool.map(self._waiver, finished) if found is not None)
 
-    def _waiver(self, run: Any) -> StoredWaiver | None:
-        with tempfile.TemporaryDirectory(prefix="mlgate-") as folder:
-            envelope = read_envelope(self._artifacts(str(run.info.artifact_uri)), Path(folder), WAIVER_FILE)
-        return None if envelope is None else StoredWaiver(run_id=str(run.info.run_id), envelope=envelope)
+            def stored(run: Any) -> StoredWaiver | None:
+                return stored_waiver(self._artifacts(str(run.info.artifact_uri), client), run)
+
+            with ThreadPoolExecutor(_DOWNLOADS) as pool:
+                return tuple(found for found in pool.map(stored, finished) if found is not None)
+
+    def open_event(self, name: str, raw: bytes) -> str:
+        """Write a journal entry, open, in one call."""
+        with self._calling(f"writing the journal of {name}") as client:
+            place = experiment_id_of(client, keys.experiment_name(name, JOURNAL), self.uri)
+            return journal.open_event(client, place, raw)
+
+    def settle_event(self, key: str, state: EventState) -> None:
+        """Close or abandon an open entry."""
+        with self._calling(f"closing journal entry {key}") as client:
+            journal.settle_event(client, key, state)
+
+    def events(self, name: str) -> Sequence[StoredEvent]:
+        """Return every entry of a registered model's journal, newest first."""
+        with self._reading(f"reading the journal of {name}") as client:
+            found = client.get_experiment_by_name(keys.experiment_name(name, JOURNAL))
+            return () if found is None else journal.events(client, str(found.experiment_id))
 
     def challengers(self, name: str, data_digest: str) -> frozenset[str]:
         """Return the artifact digests of what was judged on these data."""
-        with self._calling(f"counting what was judged on the data of {name}") as client:
+        with self._reading(f"counting what was judged on the data of {name}") as client:
             runs = Lookup(client, self.uri).gate_runs(name, data=data_digest)
             found = [
                 run.data.tags.get(keys.ARTIFACT_DIGEST) for run in runs if run.data.tags.get(keys.DATA) == data_digest
             ]
             return frozenset(str(digest) for digest in found if digest)
 
-    def _stored(self, run: Any) -> StoredEvidence | None:
-        """Return a run's evidence; `None` where it has none. A store that does not answer is an error, not "none"."""
-        store, name = self._artifacts(str(run.info.artifact_uri)), f"{keys.FOLDER}/{keys.EVIDENCE_FILE}"
-        with tempfile.TemporaryDirectory(prefix="mlgate-") as folder:
-            target = Path(folder) / keys.EVIDENCE_FILE
-            try:
-                store._download_file(name, str(target))  # noqa: SLF001 - the method MLflow asks its plugins to write
-            except Exception:
-                if any(entry.path == name for entry in store.list_artifacts(keys.FOLDER)):
-                    raise
-                return None
-            if target.stat().st_size > _MAX_EVIDENCE_BYTES:
-                raise RegistryError(
-                    f"{self.uri}: the evidence of run {run.info.run_id} is over {_MAX_EVIDENCE_BYTES} bytes"
-                )
-            return StoredEvidence(
-                run_id=str(run.info.run_id),
-                raw=target.read_bytes(),
-                claimed_digest=run.data.tags.get(keys.EVIDENCE),
-                envelope=read_envelope(store, Path(folder)),
-            )
-
     def run_file(self, run_id: str, path: str, destination: Path) -> bool:
         """Download one file of a gate run."""
-        with self._calling(f"reading {path} of run {run_id}") as client:
-            store, name = self._artifacts(str(client.get_run(run_id).info.artifact_uri)), f"{keys.FOLDER}/{path}"
+        with self._reading(f"reading {path} of run {run_id}") as client:
+            store = self._artifacts(str(client.get_run(run_id).info.artifact_uri), client)
+            name = f"{keys.FOLDER}/{path}"
             below = name.rpartition("/")[0]
             if not any(entry.path == name for entry in store.list_artifacts(below)):
                 return False
-            store._download_file(name, str(destination))  # noqa: SLF001 - as in _stored
+            store._download_file(name, str(destination))  # noqa: SLF001 - the method MLflow asks its plugins to write
             return True
 
     def run_url(self, run_id: str) -> str | None:
@@ -334,7 +349,7 @@ class MlflowRegistry:
         if not self._tracking_uri.startswith(("http://", "https://")):
             return None
         if run_id not in self._experiment_of_run:
-            with self._calling(f"reading run {run_id}") as client:
+            with self._reading(f"reading run {run_id}") as client:
                 run = Lookup(client, self.uri).found(f"run {run_id}", lambda: client.get_run(run_id))
                 self._experiment_of_run[run_id] = str(run.info.experiment_id)
         place = without_credentials(self._tracking_uri).rstrip("/")

@@ -1,4 +1,4 @@
-"""Bounds for MLflow's HTTP client, whose own defaults wait for minutes, and a quick look whether a server is one."""
+"""Bounds for MLflow's HTTP client and ours, where MLflow's defaults wait for minutes; and a quick look whether a server is one."""
 
 import base64
 import os
@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import requests
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
 
 from mlgate.errors import RegistryError
 from mlgate.registry.urls import without_credentials
@@ -25,6 +27,13 @@ _BOUNDS = {
 # These are ours whatever the user set: standard output belongs to the machine-readable result, and MLflow prints
 # the tracking URI, credentials and all.
 _QUIET = {"MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true", "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}
+
+# Ways to log in, or to be somebody's, that MLflow's own client knows and ours does not.
+_ONLY_MLFLOWS = ("MLFLOW_TRACKING_AUTH", "MLFLOW_TRACKING_AWS_SIGV4", "MLFLOW_WORKSPACE")
+# MLflow's own list of what may be over soon.
+_TRANSIENT = (408, 429, 500, 502, 503, 504)
+# MLflow's downloads use as many threads.
+_CONNECTIONS = 8
 
 # Twice this is the longest that a dead server takes: one repetition.
 _PROBE_TIMEOUT_S = 5.0
@@ -59,10 +68,13 @@ def bounded() -> Iterator[None]:
                 _saved.clear()
 
 
-def probe(uri: str) -> None:
+def probe(uri: str) -> bool:
     """Make sure that an MLflow server, or a database that exists, is behind *uri*.
 
     Any other scheme is left to MLflow.
+
+    Returns:
+        Whether it is a server that lets us in, so that `patient_session` can ask it.
 
     Raises:
         RegistryError: No answer within about 10 s, or an answer that is not MLflow's.
@@ -76,7 +88,7 @@ def probe(uri: str) -> None:
                 f"{shown}: there is no such database", hint="set MLFLOW_TRACKING_URI to your MLflow server"
             )
     if not uri.startswith(("http://", "https://")):
-        return
+        return False
     try:
         status, kind, head = _ask(f"{uri.rstrip('/')}/api/2.0/mlflow/experiments/search")
     except (requests.RequestException, ValueError) as error:
@@ -86,10 +98,37 @@ def probe(uri: str) -> None:
     answer = f"answers HTTP {status}"
     # Who may do what is for the call itself to find out: MLflow knows more ways to log in than this probe.
     if status in (401, 403):
-        return
+        return False
     if status != requests.codes.ok or kind != "JSON":
         what = f"{answer} with {kind}, not as an MLflow server" if kind != "JSON" else f"{answer} ({_printable(head)})"
         raise RegistryError(f"{shown} {what}", hint=f"is MLFLOW_TRACKING_URI right? curl {shown.rstrip('/')}/health")
+    return not any(os.environ.get(name) for name in _ONLY_MLFLOWS)
+
+
+def patient_session() -> requests.Session:
+    """Return a session that may ask a server anything twice, within `bounded`'s limits; for reading only."""
+    retries = Retry(
+        total=int(_bound("MAX_RETRIES")),
+        backoff_factor=_bound("BACKOFF_FACTOR"),
+        status_forcelist=_TRANSIENT,
+        allowed_methods=None,
+        raise_on_status=False,
+        respect_retry_after_header=False,
+    )
+    session = _session()
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, HTTPAdapter(max_retries=retries, pool_maxsize=_CONNECTIONS))
+    return session
+
+
+def timeout_s() -> float:
+    """Return how long one answer may take to begin, in seconds."""
+    return _bound("TIMEOUT")
+
+
+def _bound(what: str) -> float:
+    name = f"MLFLOW_HTTP_REQUEST_{what}"
+    return float(os.environ.get(name, _BOUNDS[name]))
 
 
 def hint(error: BaseException, uri: str) -> str:

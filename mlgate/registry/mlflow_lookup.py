@@ -96,6 +96,24 @@ class Lookup:
         numbers = [str(version.version) for version in found if version.name == name]
         return sorted(numbers, key=lambda number: (int(number) if number.isdecimal() else -1, number), reverse=True)
 
+    def newest(self, name: str, limit: int) -> list[tuple[str, dict[str, str]]]:
+        """Return the newest version numbers of *name* with their tags, newest first.
+
+        Raises:
+            ModelNotFound: There is no such model.
+        """
+        quote = '"' if "'" in name else "'"
+        found = self._client.search_model_versions(
+            f"name = {quote}{name}{quote}",
+            max_results=limit,
+            order_by=["version_number DESC"],
+            page_token=None,
+        )
+        rows = [(str(version.version), dict(version.tags)) for version in found if version.name == name]
+        if not rows:
+            self.model(name)
+        return rows
+
     def found(self, what: str, call: Callable[[], Any], *, also_invalid: bool = False) -> Any:
         """Return what *call* returns, or say that there is no *what*.
 

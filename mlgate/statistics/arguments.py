@@ -7,28 +7,6 @@ Vector = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
 
-def check_confidence(confidence: float) -> None:
-    """Refuse a confidence outside (0.5, 1): at 0.5 or below, a lower bound would lie above its estimate.
-
-    Raises:
-        ValueError: The confidence is outside the open interval.
-    """
-    if not 0.5 < confidence < 1.0:
-        message = f"confidence {confidence} is not between 0.5 and 1"
-        raise ValueError(message)
-
-
-def check_share(name: str, share: float) -> None:
-    """Refuse a share outside (0, 1).
-
-    Raises:
-        ValueError: The share is outside the open interval.
-    """
-    if not 0.0 < share < 1.0:
-        message = f"{name} {share} is not between 0 and 1"
-        raise ValueError(message)
-
-
 def check_counts(n: float, *counts: float) -> None:
     """Refuse counts that are negative or sum to more than *n*. Counts need not be whole (effective sample sizes).
 

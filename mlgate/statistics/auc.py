@@ -28,7 +28,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from mlgate.statistics.arguments import Mask, Vector, binary_mask, check_confidence
+from mlgate.statistics.arguments import Mask, Vector, binary_mask
 from mlgate.statistics.clusters import Groups, effective_groups, group_codes, group_sums, groups_with
 from mlgate.statistics.discordance import FEW_ROWS, unseen_share
 from mlgate.statistics.influences import Spread, reweighted, studentised
@@ -42,6 +42,7 @@ from mlgate.statistics.placements import (
     shares,
     subtract_doubled_wins,
 )
+from mlgate.statistics.shares import check_confidence
 
 # The smallest class (in groups, where there are groups) that was simulated.
 MIN_CLASS = 30

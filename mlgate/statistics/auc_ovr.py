@@ -13,12 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from mlgate.statistics import auc
-from mlgate.statistics.arguments import Mask, Vector, check_confidence, check_lengths
+from mlgate.statistics.arguments import Mask, Vector, check_lengths
 from mlgate.statistics.clusters import Groups, effective_groups, group_codes, group_sums, groups_with
 from mlgate.statistics.discordance import FEW_ROWS, unseen_share
 from mlgate.statistics.influences import Spread, reweighted, studentised
 from mlgate.statistics.interval import Interval, Undefined
 from mlgate.statistics.placements import Scores, doubled_wins, mean_share, score_vector
+from mlgate.statistics.shares import check_confidence
 
 Codes = npt.NDArray[np.signedinteger[Any]] | npt.NDArray[np.floating[Any]]
 ScoreTable = npt.NDArray[np.floating[Any]]

@@ -20,7 +20,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from mlgate.statistics.arguments import Vector, check_confidence
+from mlgate.statistics.arguments import Vector
+from mlgate.statistics.shares import check_confidence
 
 # Whole weights of units, shape (draws, units).
 Weights = npt.NDArray[np.int32]

@@ -19,10 +19,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from mlgate.statistics.arguments import Vector, check_confidence
+from mlgate.statistics.arguments import Vector
 from mlgate.statistics.bootstrap import SMALL_SAMPLE, Bootstrap
 from mlgate.statistics.clusters import Groups
 from mlgate.statistics.placements import Scores
+from mlgate.statistics.shares import check_confidence
 
 # Guo et al.'s number; their bins are open below and closed above.
 BINS = 15

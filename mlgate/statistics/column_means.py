@@ -25,11 +25,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
-from mlgate.statistics.arguments import Vector, check_confidence, check_lengths
+from mlgate.statistics.arguments import Vector, check_lengths
 from mlgate.statistics.discordance import FEW_ROWS, differing_rows
 from mlgate.statistics.interval import Interval, Undefined
 from mlgate.statistics.proportions import clopper_pearson_upper
 from mlgate.statistics.reweighting import PSEUDO_ROWS, upper_bound
+from mlgate.statistics.shares import check_confidence
 from mlgate.statistics.studentised import half_widths, t_critical
 
 Statistic = Callable[[Vector], Vector]

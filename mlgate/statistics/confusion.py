@@ -15,9 +15,10 @@ upper bound the other two do. Simulated one-sided error at the margin in eight t
 import numpy as np
 import numpy.typing as npt
 
-from mlgate.statistics.arguments import Mask, Vector, check_confidence, check_lengths, positive_mask
+from mlgate.statistics.arguments import Mask, Vector, check_lengths, positive_mask
 from mlgate.statistics.interval import Interval, Undefined
 from mlgate.statistics.proportions import clopper_pearson_lower, clopper_pearson_upper
+from mlgate.statistics.shares import check_confidence
 
 # The Monte Carlo error of the 95th percentile's level is sqrt(0.05 * 0.95 / 10000) = 0.2 points.
 DRAWS = 10_000

@@ -11,10 +11,11 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from mlgate.statistics.arguments import check_confidence, check_lengths, finite_vector
+from mlgate.statistics.arguments import check_lengths, finite_vector
 from mlgate.statistics.column_means import group_units, mean_interval, unseen_losses
 from mlgate.statistics.discordance import FEW_ROWS, differing_rows
 from mlgate.statistics.interval import Interval, Undefined
+from mlgate.statistics.shares import check_confidence
 
 # The smallest n that was simulated: of unbounded losses, and of losses that have a largest.
 MIN_ROWS = 100

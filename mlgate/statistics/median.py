@@ -24,11 +24,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from mlgate.statistics.arguments import Vector, check_confidence, check_lengths, finite_vector
+from mlgate.statistics.arguments import Vector, check_lengths, finite_vector
 from mlgate.statistics.clusters import Groups, group_codes
 from mlgate.statistics.discordance import differing_rows
 from mlgate.statistics.interval import Interval, Undefined
 from mlgate.statistics.quantiles import quantile_interval
+from mlgate.statistics.shares import check_confidence
 from mlgate.statistics.studentised import t_critical
 
 # The smallest number of rows, or of groups, that was simulated.

@@ -6,9 +6,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy import optimize, special
 
-from mlgate.statistics.arguments import check_confidence, check_counts, finite_vector
+from mlgate.statistics.arguments import check_counts, finite_vector
 from mlgate.statistics.discordance import FEW_ROWS, differing_rows, unseen_share
 from mlgate.statistics.interval import Interval, Undefined
+from mlgate.statistics.shares import check_confidence
 from mlgate.statistics.studentised import half_widths, mean_moments, t_critical
 
 

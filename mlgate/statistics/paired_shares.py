@@ -20,11 +20,12 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from mlgate.statistics.arguments import check_confidence, check_counts
+from mlgate.statistics.arguments import check_counts
 from mlgate.statistics.column_means import group_units, mean_interval
 from mlgate.statistics.interval import Interval, Undefined
 from mlgate.statistics.paired import mcnemar_exact, tango_lower
 from mlgate.statistics.proportions import clopper_pearson_upper
+from mlgate.statistics.shares import check_confidence
 
 # Enumerated: with a fifth of a row the error still reaches 5.2 %.
 CORRECTION = 0.25

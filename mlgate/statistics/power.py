@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 from scipy import special
 
-from mlgate.statistics.arguments import check_confidence, check_counts, check_share
+from mlgate.statistics.arguments import check_counts
 from mlgate.statistics.interval import Interval
 from mlgate.statistics.paired import tango_lower
 from mlgate.statistics.paired_shares import CORRECTION, paired_share_lower
+from mlgate.statistics.shares import check_confidence, check_share
 
 
 def rows_needed_identical(margin: float, confidence: float) -> int:

@@ -6,15 +6,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from mlgate.statistics.arguments import (
-    binary_mask,
-    check_confidence,
-    check_counts,
-    check_lengths,
-    check_share,
-    finite_vector,
-)
+from mlgate.statistics.arguments import binary_mask, check_counts, check_lengths, finite_vector
 from mlgate.statistics.interval import Interval, Undefined
+from mlgate.statistics.shares import check_confidence, check_share
 
 
 def clopper_pearson_upper(k: float, n: float, confidence: float) -> float:
@@ -121,26 +115,6 @@ def proportion_interval(k: int, n: int, confidence: float) -> Interval | Undefin
     return Interval(
         estimate=k / n, lower=lower, upper=upper, confidence=confidence, method="Clopper-Pearson", n=n, details={"k": k}
     )
-
-
-def requests_needed(limit_share: float, confidence: float) -> int:
-    """Count the requests for which zero violations puts the upper bound at or below the limit.
-
-    The bound at zero violations is 1 - (1 - confidence)**(1/n), so n = ln(1 - confidence) / ln(1 - limit_share).
-
-    Args:
-        limit_share: Largest share of violations that is acceptable, in (0, 1).
-        confidence: Of the upper bound, in (0.5, 1).
-
-    Returns:
-        The smallest such n: 299 for 1 % at 95 %.
-
-    Raises:
-        ValueError: An argument is out of range.
-    """
-    check_share("limit_share", limit_share)
-    check_confidence(confidence)
-    return max(1, math.ceil(math.log1p(-confidence) / math.log1p(-limit_share)))
 
 
 def violations_allowed(n: float, limit_share: float, confidence: float) -> int | None:

@@ -9,8 +9,9 @@ data's resolution, not a zero variance, so it may gate.
 import numpy as np
 import numpy.typing as npt
 
-from mlgate.statistics.arguments import Vector, check_confidence, check_share, finite_vector
+from mlgate.statistics.arguments import Vector, finite_vector
 from mlgate.statistics.interval import Interval, Undefined
+from mlgate.statistics.shares import check_confidence, check_share
 
 
 def upper_rank(n: int, q: float, confidence: float) -> int | None:

@@ -10,10 +10,11 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from mlgate.statistics.arguments import Vector, check_confidence, check_lengths, finite_vector
+from mlgate.statistics.arguments import Vector, check_lengths, finite_vector
 from mlgate.statistics.column_means import Units, group_units, means_interval, unseen_losses
 from mlgate.statistics.interval import Interval, Undefined
 from mlgate.statistics.rmse import MIN_ROWS
+from mlgate.statistics.shares import check_confidence
 
 
 def r_squared(truth: npt.ArrayLike, errors: npt.ArrayLike) -> float | Undefined:

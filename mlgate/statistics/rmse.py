@@ -23,10 +23,11 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from mlgate.statistics.arguments import Vector, check_confidence, check_lengths, finite_vector
+from mlgate.statistics.arguments import Vector, check_lengths, finite_vector
 from mlgate.statistics.column_means import group_units, means_interval, unseen_losses
 from mlgate.statistics.discordance import FEW_ROWS, differing_rows
 from mlgate.statistics.interval import Interval, Undefined
+from mlgate.statistics.shares import check_confidence
 
 # The smallest n that was simulated.
 MIN_ROWS = 100

@@ -9,6 +9,7 @@ from mlgate.errors import LoadGeneratorError, MlgateError
 from mlgate.evaluation.rows import EvaluationData
 from mlgate.evidence import Cause, Finding
 from mlgate.generation.input_space import Unsupported, input_space
+from mlgate.load.blocks import REGRESSION_BLOCKS
 from mlgate.load.judgement import (
     environment_instead,
     host_too_small,
@@ -20,7 +21,7 @@ from mlgate.load.locust import SAMPLES_FILE, LoadRun, run_load
 from mlgate.load.monitor import Monitor
 from mlgate.load.plan import LoadPlan, Target
 from mlgate.load.requests import rows_needed, sizes_of, target_of
-from mlgate.load.schedule import REGRESSION_BLOCKS, interleaved
+from mlgate.load.schedule import interleaved
 from mlgate.load.series import percentile_curve
 from mlgate.load.usage import UsageSeries
 from mlgate.sandbox.interface import Champion

@@ -413,6 +413,7 @@ import os, sys
 from pathlib import Path
 from mlgate.model_version import ModelUri
 from mlgate.registry.interface import GateRun
+from mlgate.registry import mlflow as adapter
 from mlgate.registry.mlflow import MlflowRegistry
 uri, name, folder, step = sys.argv[1:]
 registry = MlflowRegistry(uri)
@@ -420,7 +421,7 @@ version = registry.resolve(ModelUri.parse(f"models:/{name}/1"))
 import mlflow
 def die(*a, **k): os._exit(9)
 if step == "tags":
-    MlflowRegistry._log = die
+    adapter.log = die
 elif step == "finish":
     mlflow.MlflowClient.set_terminated = die
 else:

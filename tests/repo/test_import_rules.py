@@ -23,7 +23,7 @@ PURE = {
     "evaluation.plan", "evaluation.judgement", "evaluation.judgement.floors", "evaluation.judgement.measure", "evaluation.judgement.regression",
     "evaluation.judgement.sides", "evaluation.judgement.summary", "policy_accuracy", "policy_properties", "policy_schema", "policy_section",
     "failure", "regressions", "generation", "generation.choice", "generation.columns", "generation.coverage", "generation.datetimes", "generation.domain", "generation.input_space", "generation.interface", "generation.known", "generation.nested", "generation.number", "generation.order", "generation.pairs", "generation.params", "generation.pattern", "generation.rebuilt", "generation.relation", "generation.rules", "generation.shared", "generation.tensor", "generation.tensors", "generation.text", "generation.unit", "property_check", "scoring.output_place",
-    "load.schedule", "load.samples", "load.tally", "load.usage", "load.cores", "load.calibration", "load.capacity", "load.early", "load.series", "load.progress", "load.arrivals", "load.requests",
+    "load.schedule", "load.blocks", "load.samples", "load.tally", "load.usage", "load.cores", "load.calibration", "load.capacity", "load.early", "load.series", "load.progress", "load.arrivals", "load.requests",
     "load.judgement", "load.judgement.bounds", "load.judgement.causes", "load.judgement.drift", "load.judgement.health", "load.judgement.limits", "load.judgement.memory", "load.judgement.rate", "load.judgement.regression", "load.judgement.words", "load.plan", "load.answers", "policy_load", "images.recipe", "images.requirements", "images.apt", "images.archive", "images.pins", "images.facts", "images.given", "images.labels", "images.reference", "registry.interface", "registry.tags",
     "cold_start", "cold_start.timeline", "cold_start.judgement", "sandbox.boot_facts", "sandbox.interface", "sandbox.limits", "sandbox.clock", "sandbox.reach", "artifacts.signature",
     "attest.untrusted", "attest.keys", "attest.signers", "attest.dsse", "attest.verification", "attest.root_digest", "attest.statement", "attest.agreement", "attest.acceptance", "attest.directory", "policy_rules", "policy_rules_own", "policy_directions", "policy_diff",
@@ -48,7 +48,7 @@ PURE_MAY = {
 }
 # Each SDK has its adapters; anywhere else it would leak its types.
 SDKS = {
-    "mlflow": {"registry.mlflow", "registry.mlflow_inputs", "serving.__main__", "serving.mlserver", "demo.training", "demo.models.log_of_years", "demo.models.needs_statsmodels"},
+    "mlflow": {"registry.mlflow", "registry.mlflow_gate_run", "serving.__main__", "serving.mlserver", "demo.training", "demo.models.log_of_years", "demo.models.needs_statsmodels"},
     "docker": {
         "images.docker", "images.build_container", "sandbox.engine", "sandbox.container", "sandbox.watchdog", "sandbox.front", "sandbox.hardened", "sandbox.cgroup", "sandbox.model_volume", "sandbox.shared_files",
         "sandbox.given", "sandbox.enclosure", "images.inspection", "images.commit", "images.built", "images.deployable", "images.push", "images.storage",
@@ -203,3 +203,13 @@ def loaded_by(code: str) -> set[str]:
 def test_what_everybody_pays_for_loads_nothing_heavy(code):
     """A plugin that is installed and not used, and a help text, cost next to nothing."""
     assert loaded_by(code) == set()
+
+
+def test_a_gate_decides_without_numbers_libraries():
+    """They take a second to load, and a gate compares strings."""
+    code = (
+        "import mlgate.cli.gate, mlgate.gate, mlgate.artifacts.cache, mlgate.attest.key_files, mlgate.registry.mlflow\n"
+        "from mlgate.policy_file import parse_policy\n"
+        "parse_policy('requires: [load]\\nproperties: {tolerate: 1%}\\nload: {p99: 250ms, error_rate: 1%}')"
+    )
+    assert loaded_by(code) <= {"pydantic", "cryptography"}

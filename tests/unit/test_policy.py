@@ -10,7 +10,7 @@ from mlgate.errors import PolicyError
 from mlgate.evaluation.metric_names import METRICS, Better
 from mlgate.policy import ENVIRONMENT_CHECKS, Policy, PolicyValues
 from mlgate.policy_file import load_policy, parse_policy
-from mlgate.statistics.proportions import requests_needed
+from mlgate.statistics.shares import requests_needed
 from tests.unit.builders import WITH_ACCURACY
 
 

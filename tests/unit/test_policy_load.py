@@ -11,7 +11,7 @@ from mlgate.errors import PolicyError
 from mlgate.load.schedule import schedule_of
 from mlgate.policy_file import json_schema, load_policy, parse_policy
 from mlgate.policy_load import MAX_BATCH_ROWS, MAX_BATCH_SIZES, Load
-from mlgate.statistics.proportions import requests_needed
+from mlgate.statistics.shares import requests_needed
 
 
 def load(text):

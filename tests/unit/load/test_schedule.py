@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import integrate, stats
 
+from mlgate.load.blocks import REGRESSION_BLOCKS
 from mlgate.load.schedule import (
-    REGRESSION_BLOCKS,
     Schedule,
     block_numbers,
     constant,

@@ -16,10 +16,10 @@ from mlgate.statistics.proportions import (
     clopper_pearson_upper,
     design_effect,
     proportion_interval,
-    requests_needed,
     violations_allowed,
     wilson,
 )
+from mlgate.statistics.shares import requests_needed
 
 counts = st.integers(1, 5000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
 

@@ -9,8 +9,9 @@ from mlgate.load import tally
 from mlgate.load.judgement import Bounds, judge_error_rate, judge_percentile, judge_rate
 from mlgate.load.judgement.bounds import _burst_effects
 from mlgate.load.samples import ErrorKind
-from mlgate.statistics.proportions import design_effect, requests_needed
+from mlgate.statistics.proportions import design_effect
 from mlgate.statistics.quantiles import quantile_interval
+from mlgate.statistics.shares import requests_needed
 from tests.unit.load.judgement.runs import erring, run, spread
 
 PASSED, FAILED, INCONCLUSIVE = Outcome.PASSED, Outcome.FAILED, Outcome.INCONCLUSIVE
