@@ -273,9 +273,12 @@ def read_journal(name: str, stored: Sequence[StoredEvent]) -> Journal:
     """
     entries: list[Entry] = []
     unreadable: list[str] = []
-    for found in stored:
-        if found.state is EventState.ABANDONED:
+    seen: set[bytes] = set()
+    for found in sorted(stored, key=lambda event: (event.state is not EventState.CLOSED, event.key)):
+        # A write whose answer was lost is made again: the same entry twice is one.
+        if found.state is EventState.ABANDONED or found.raw in seen:
             continue
+        seen.add(found.raw)
         try:
             event = read_event(found.raw)
         except EvidenceError:
