@@ -50,10 +50,9 @@ def command(
     output: OutputOption = Output.TEXT,
 ) -> int:
     """Gate, lock, move, read back, record."""
-    from mlgate.locking import lock_for
+    from mlgate.locking.lock import lock_for
     from mlgate.promotion.journal import read_journal
     from mlgate.promotion.move import carry_out, settle
-    from mlgate.surroundings import asker
 
     decision = decide(uri, policy)
     version, registry = decision.today.version, decision.registry
@@ -72,7 +71,7 @@ def command(
         typer.confirm(f"{asked.name}: move {move}?", abort=True, err=True)
     if dry_run:
         return _done(asked, event, output, f"{to} is at version {asked.number} already", moved=False)
-    with lock_for(registry, asked.name, holder=asker()) as held:
+    with lock_for(registry, asked.name) as held:
         standing = settle(registry, asked.name, alias=to, after=asked.number)
         before = standing.aliases.get(to)
         event = _event(asked, standing.journal, before)

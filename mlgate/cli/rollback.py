@@ -47,11 +47,10 @@ def command(
     """Find the way back, check it, move: exit 0 moved, 1 there is none."""
     from mlgate.cli.moving import image_missing
     from mlgate.cli.promote import one_line
-    from mlgate.locking import lock_for
+    from mlgate.locking.lock import lock_for
     from mlgate.policy_file import load_policy
     from mlgate.promotion.journal import read_journal
     from mlgate.promotion.move import carry_out, settle
-    from mlgate.surroundings import asker
 
     why = one_line(reason)
     judge = load_policy(Path(policy) if policy else None)
@@ -74,7 +73,7 @@ def command(
         return _done(event, output, f"would move {move}", moved=False)
     if not yes and sys.stdin.isatty():
         typer.confirm(f"{name}: move {move}?", abort=True, err=True)
-    with lock_for(registry, name, holder=asker()) as held:
+    with lock_for(registry, name) as held:
         standing = settle(registry, name, alias=alias, after=target.after)
         before = standing.aliases.get(alias)
         if before == target.after:

@@ -95,7 +95,12 @@ class RestClient:
     ) -> _Page:
         """Return a page of versions."""
         place = "mlflow/model-versions/search"
-        asked: dict[str, Any] = {"filter": filter_string, "max_results": max_results, "page_token": page_token, "order_by": order_by}
+        asked: dict[str, Any] = {
+            "filter": filter_string,
+            "max_results": max_results,
+            "page_token": page_token,
+            "order_by": order_by,
+        }
         found = self.ask(place, **asked)
         return _Page(found.get("model_versions"), _version, found.get("next_page_token"))
 

@@ -1,0 +1,347 @@
+"""`promote`, `rollback`, `history` and `status` on a registry in memory: what moves, what is on record, what is refused."""
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from mlgate.attest.dsse import sign
+from mlgate.attest.key_files import write_pair
+from mlgate.attest.keys import KeyKind, generate
+from mlgate.attest.statement import statement_of
+from mlgate.cli import admission, app, history, moving, rollback, status
+from mlgate.evidence import VerdictFacts
+from mlgate.promotion.journal import read_event, read_journal
+from mlgate.registry.interface import EventState
+from mlgate.registry.memory import MemoryRegistry
+from tests.promotable import POLICY_TEXT, evidence_about, model, publish_evidence
+
+
+class World:
+    """A registry in which each version is tested against the champion of its day."""
+
+    def __init__(self, folder, capsys):
+        self.registry, self.folder, self.capsys = MemoryRegistry(), folder, capsys
+        self.places = {}
+        self.key = None
+
+    def add(self, **changes):
+        """Register and test the next version."""
+        place = model(self.folder / f"model-{len(self.places) + 1}", str(len(self.places)))
+        version = self.registry.add("churn", place)
+        self.places[version.version] = version, place
+        self.test(version.version, **changes)
+        return version.version
+
+    def test(self, number, **changes):
+        """Publish evidence about a version, compared with today's champion."""
+        version, place = self.places[number]
+        champion = self.registry.aliases("churn").get("champion")
+        compared = self.places[champion] if champion not in (None, number) else None
+        evidence = evidence_about(version, place, champion=compared, **changes)
+        envelope = None if self.key is None else sign(statement_of(evidence), [self.key])
+        return publish_evidence(self.registry, version, evidence, envelope)
+
+    def run(self, *words):
+        """Exit status, standard output and standard error."""
+        self.capsys.readouterr()
+        code = app.run([str(word) for word in words])
+        return code, *self.capsys.readouterr()
+
+    def promote(self, number, *words):
+        return self.run("promote", f"models:/churn/{number}", "--yes", *words)
+
+    @property
+    def champion(self):
+        return self.registry.aliases("churn").get("champion")
+
+    @property
+    def journal(self):
+        return read_journal("churn", self.registry.events("churn"))
+
+    def moves(self):
+        """What is on record: action, from, to."""
+        return [(str(e.event.action), e.event.before, e.event.after) for e in self.journal.done]
+
+
+@pytest.fixture
+def world(tmp_path, monkeypatch, capsys):
+    """A project with a policy, and nothing registered yet."""
+    made = World(tmp_path, capsys)
+    for module in (admission, history, rollback, status):
+        monkeypatch.setattr(module, "open_registry", lambda: made.registry)
+    monkeypatch.setattr(moving, "image_missing", lambda event: False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mlgate.yaml").write_text(POLICY_TEXT)
+    for name in ("GITLAB_USER_LOGIN", "CI_JOB_ID"):
+        monkeypatch.delenv(name, raising=False)
+    return made
+
+
+@pytest.fixture
+def three(world):
+    """Three versions, promoted one after another."""
+    for _ in range(3):
+        assert world.promote(world.add())[0] == 0
+    return world
+
+
+def test_a_promotion_is_on_record_with_all_that_it_was_decided_from(world, monkeypatch):
+    """Who, when, from, to, evidence, policy, reason, and what the pipeline says of itself."""
+    monkeypatch.setenv("GITLAB_USER_LOGIN", "kim")
+    monkeypatch.setenv("CI_JOB_ID", "77")
+    world.promote(world.add())
+    number = world.add()
+    code, out, _ = world.promote(number, "--reason", "better  on\nregion EU", "--output", "json")
+    assert (code, world.champion) == (0, "2")
+    (stored, _) = world.registry.events("churn")
+    event = read_event(stored.raw)
+    found = world.registry.evidence("churn")[0]
+    assert stored.state is EventState.CLOSED
+    assert (event.before, event.after, event.alias, event.by, event.ci["CI_JOB_ID"]) == (
+        "1",
+        "2",
+        "champion",
+        "kim",
+        "77",
+    )
+    assert (event.run_id, event.evidence, event.signer) == (found.run_id, found.claimed_digest, None)
+    assert event.reason == "better on region EU"
+    document = json.loads(out)
+    assert (document["moved"], document["event"]) == (True, event.to_json())
+    assert world.journal.anomalies({"champion": "2"}) == ()
+
+
+def test_what_the_gate_refuses_moves_nothing_and_is_not_on_record(world):
+    """Exit 1, and the reason."""
+    number = world.add(verdict=VerdictFacts(outcome="failed", reasons=()), complete=False)
+    code, out, _ = world.promote(number)
+    assert (code, world.champion, world.moves()) == (1, None, [])
+    assert "refused" in out
+
+
+def test_a_version_that_was_judged_against_another_champion_is_judged_again_first(world):
+    """Two challengers were tested against nobody; the first one's promotion makes the second one's evidence old."""
+    first, second = world.add(), world.add()
+    assert world.promote(first)[0] == 0
+    code, out, _ = world.promote(second)
+    assert (code, world.champion) == (1, "1")
+    assert "version 1 is the champion today" in out
+
+
+def test_a_dry_run_says_what_would_move_and_writes_nothing(three):
+    """Promotion and rollback."""
+    number = three.add()
+    before = list(three.registry.writes)
+    code, out, _ = three.promote(number, "--dry-run")
+    assert (code, "would move champion: 3 → 4" in out) == (0, True)
+    code, out, _ = three.run("rollback", "churn", "--dry-run")
+    assert (code, "would move champion: 3 → 2" in out) == (0, True)
+    assert three.registry.writes == before
+
+
+def test_promoting_the_champion_again_changes_nothing(three):
+    """And is no second entry."""
+    code, out, _ = three.promote("3")
+    assert (code, "champion is at version 3 already" in out) == (0, True)
+    assert len(three.moves()) == 3
+
+
+def test_the_policy_says_in_which_order_aliases_move(world):
+    """First staging, then champion; an alias that is not on the path is a mistake."""
+    (world.folder / "mlgate.yaml").write_text(f"{POLICY_TEXT}promotion: {{path: [staging, champion]}}\n")
+    number = world.add()
+    code, _, err = world.promote(number)
+    assert (code, world.champion) == (1, None)
+    assert err == (
+        "mlgate: models:/churn/1 was never staging, which comes before champion. "
+        "Hint: mlgate promote models:/churn/1 --to staging\n"
+    )
+    world.registry.set_alias("churn", "staging", number)
+    assert world.promote(number)[0] == 1, "set by hand, it is no promotion"
+    code, _, err = world.promote(number, "--to", "canary")
+    assert (code, "canary is not on the policy's promotion.path: staging, champion" in err) == (2, True)
+    other = world.add()
+    assert world.promote(other, "--to", "staging")[0] == 0
+    assert world.promote(other)[0] == 0
+    assert world.champion == other
+
+
+def test_the_way_back_is_looked_at_before_it_is_needed(world, monkeypatch):
+    """A champion that mlgate never promoted, one whose bytes changed, one whose image is gone."""
+    first = world.add()
+    world.registry.set_alias("churn", "champion", first)
+    code, _, err = world.promote(world.add())
+    assert (code, "no way back: models:/churn/1 was never promoted by mlgate" in err) == (0, True)
+    monkeypatch.setattr(moving, "image_missing", lambda event: True)
+    code, _, err = world.promote(world.add())
+    assert (code, "no image of models:/churn/2 on this engine. Hint: mlgate image build models:/churn/2" in err) == (
+        0,
+        True,
+    )
+
+
+def test_a_rollback_goes_back_one_champion_at_a_time(three):
+    """Twice in a row is two back; then there is nowhere to go."""
+    code, out, _ = three.run("rollback", "churn", "--yes", "--reason", "p99")
+    assert (code, three.champion) == (0, "2")
+    assert "models:/churn/2: rolled back: moved champion: 3 → 2" in out
+    assert three.run("rollback", "churn", "--yes")[0] == 0
+    assert three.champion == "1"
+    code, out, err = three.run("rollback", "churn", "--yes")
+    assert (code, out, three.champion) == (1, "", "1")
+    assert "knows no version that was champion before 1" in err
+    assert three.moves()[3:] == [("rollback", "3", "2"), ("rollback", "2", "1")]
+    assert three.run("rollback", "churn", "--to", "3", "--yes")[0] == 0
+    assert three.champion == "3"
+
+
+def test_old_evidence_another_policy_and_a_moved_champion_do_not_stop_a_rollback(world):
+    """An incident is no time to judge again."""
+    first = world.add(age=timedelta(days=6, hours=23))
+    assert world.promote(first)[0] == 0
+    assert world.promote(world.add())[0] == 0
+    (world.folder / "mlgate.yaml").write_text("requires: [schema, load]\nevidence: {max_age: 1m}\n")
+    world.registry.set_alias("churn", "champion", world.add())
+    code, out, _ = world.run("rollback", "churn", "--yes")
+    assert (code, world.champion) == (0, "2"), out
+    assert world.run("rollback", "churn", "--yes")[0] == 0
+    assert world.champion == "1"
+
+
+def spoil_bytes(world):
+    """Other weights under the same version."""
+    (world.folder / "model-2" / "weights").write_text("other")
+
+
+def lose_evidence(world):
+    """The run is gone."""
+    run_id = world.journal.admitted("2").event.run_id
+    world.registry._runs = [run for run in world.registry._runs if run.run_id != run_id]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [(spoil_bytes, "the artifacts changed since the promotion"), (lose_evidence, "the evidence of run")],
+)
+def test_a_way_back_that_does_not_hold_is_refused(three, spoil, says):
+    """Other bytes, or nobody who says that they passed; another version can be named."""
+    spoil(three)
+    code, out, _ = three.run("rollback", "churn", "--yes")
+    assert (code, three.champion) == (1, "3")
+    assert "models:/churn/2: refused: " in out
+    assert says in out
+    code, out, _ = three.run("rollback", "churn", "--yes", "--output", "json")
+    assert json.loads(out)["moved"] is False
+    assert three.run("rollback", "churn", "--to", "1", "--yes")[0] == 0
+    assert three.champion == "1"
+
+
+def test_a_version_that_was_never_promoted_is_no_way_back(three):
+    """Whatever it is called."""
+    number = three.add()
+    for version, says in (
+        (number, "was never promoted"),
+        ("99", "was never promoted"),
+        ("3", "is at version 3 already"),
+    ):
+        code, _, err = three.run("rollback", "churn", "--to", version, "--yes")
+        assert (code, says in err, three.champion) == (1, True, "3")
+
+
+def test_a_forged_journal_leads_nowhere_where_evidence_is_signed(world):
+    """An entry that names unsigned evidence, and one whose evidence a revoked key signed; an expired key still counts."""
+    world.key = generate(KeyKind.ED25519)
+    write_pair(world.key, private=world.folder / "ci.key", public=world.folder / "ci.pub", passphrase=None)
+    (world.folder / "mlgate.yaml").write_text(f"{POLICY_TEXT}evidence: {{signers: [ci.pub]}}\n")
+    assert world.promote(world.add())[0] == 0
+    assert world.promote(world.add())[0] == 0
+    public = (world.folder / "ci.pub").read_text()
+    (world.folder / "ci.pub").write_text(f"# revoked: 2026-11-01\n{public}")
+    code, out, _ = world.run("rollback", "churn", "--yes")
+    assert (code, "revoked" in out, world.champion) == (1, True, "2")
+    (world.folder / "ci.pub").write_text(f"# expires: 2026-01-01\n{public}")
+    assert world.run("rollback", "churn", "--dry-run")[0] == 0
+    (world.folder / "ci.pub").write_text(public)
+    world.key = None
+    evil = world.add(verdict=VerdictFacts(outcome="passed", reasons=()))
+    run = world.registry.evidence("churn")[0]
+    from dataclasses import replace
+
+    good = world.journal.admitted("1").event
+    digest = evidence_about(*world.places[evil]).subject.artifact_digest
+    forged = replace(
+        good,
+        after=evil,
+        before="1",
+        run_id=run.run_id,
+        evidence=run.claimed_digest,
+        artifact_digest=digest,
+        previous=world.journal.head,
+    )
+    world.registry.settle_event(world.registry.open_event("churn", forged.canonical()), EventState.CLOSED)
+    code, out, _ = world.run("rollback", "churn", "--to", evil, "--yes")
+    assert (code, "not signed" in out, world.champion) == (1, True, "2")
+
+
+def test_history_tells_each_move_and_those_that_mlgate_did_not_make(three):
+    """In text, and as data."""
+    three.registry.set_alias("churn", "champion", "1")
+    code, out, _ = three.run("history", "churn")
+    assert code == 0
+    assert [line.split()[1:5] for line in out.splitlines()[1:4]] == [
+        ["champion", "-", "1", "promote"],
+        ["champion", "1", "2", "promote"],
+        ["champion", "2", "3", "promote"],
+    ]
+    assert "unexplained: champion was moved outside mlgate between" in out
+    assert out.rstrip().endswith("and now: from 3 to 1")
+    document = json.loads(three.run("history", "churn", "--output", "json")[1])
+    assert [event["after"] for event in document["events"]] == ["1", "2", "3"]
+    assert [anomaly["code"] for anomaly in document["anomalies"]] == ["outside_move"]
+    assert three.run("history", "churn", "--alias", "staging")[1] == "mlgate has moved no alias of churn yet.\n"
+    code, _, err = three.run("history", "chrun")
+    assert (code, err.count("\n")) == (2, 1)
+
+
+def test_status_tells_for_each_alias_since_when_by_whom_and_whether_the_bytes_are_the_same(three):
+    """Also after somebody changed the artifacts, or moved the alias by hand."""
+    document = json.loads(three.run("status", "churn", "--output", "json")[1])
+    (place,) = document["aliases"]
+    assert (place["alias"], place["version"], place["verdict"], place["bytes"]) == ("champion", "3", "passed", "match")
+    assert place["since"] == three.journal.last("champion").event.at
+    assert (place["evidence"], 3500 < place["age_s"] < 3700) == ("unsigned", True)
+    assert [row["version"] for row in document["versions"]] == ["3", "2", "1"]
+    (three.folder / "model-3" / "weights").write_text("other")
+    three.registry.set_alias("churn", "staging", "1")
+    code, out, _ = three.run("status", "churn", "--versions", "1")
+    assert code == 0
+    lines = out.splitlines()
+    assert lines[1].split()[:2] == ["champion", "3"]
+    assert lines[1].rstrip().endswith("changed")
+    assert "not moved by mlgate" in lines[2]
+    assert "\n2 " not in out
+
+
+def test_a_move_that_was_cut_short_is_put_right_by_the_next(world):
+    """The alias moved and the entry stayed open: it is closed, once; or the alias did not, and the move is made, once."""
+    number = world.add()
+    settle = world.registry.settle_event
+    world.registry.settle_event = lambda key, state: (_ for _ in ()).throw(KeyboardInterrupt)
+    assert world.promote(number)[0] == 130
+    world.registry.settle_event = settle
+    assert (world.champion, world.moves()) == (number, [])
+    assert "was begun at" in world.run("history", "churn")[1]
+    code, out, _ = world.promote(number)
+    assert (code, "an earlier move, which was cut short, is on record now" in out) == (0, True)
+    assert world.moves() == [("promote", None, "1")]
+    move = world.registry.set_alias
+    world.registry.set_alias = lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)
+    second = world.add()
+    assert world.promote(second)[0] == 130
+    world.registry.set_alias = move
+    assert world.champion == number
+    assert world.promote(second)[0] == 0
+    assert world.moves() == [("promote", None, "1"), ("promote", "1", "2")]
+    assert len(world.registry.events("churn")) == 2
