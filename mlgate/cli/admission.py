@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from mlgate.verdict import Reason
 
 CHAMPION_ALIAS = "champion"
+# Runs about other bytes that are read to say why none counts.
+_OTHERS = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,7 +134,7 @@ def decide(uri: str, policy_file: str | None, *, alias: str = CHAMPION_ALIAS) ->
         waivers=tuple(registry.waivers(version.name)) if version.name and may_waive else (),
         waiver_signers=may_waive,
     )
-    stored = registry.evidence(version.name) if version.name else ()
+    stored = _evidence(registry, version.name, artifacts.digest) if version.name else ()
     return Decision(
         registry=registry,
         policy=policy,
@@ -142,6 +144,14 @@ def decide(uri: str, policy_file: str | None, *, alias: str = CHAMPION_ALIAS) ->
         artifacts=artifacts,
         champion_artifacts=champion_artifacts,
     )
+
+
+def _evidence(registry: "ModelRegistry", name: str, artifact_digest: str) -> "Sequence[StoredEvidence]":
+    """Return the evidence that may be about these bytes; where there is none, the newest of others, to say so.
+
+    A model with a thousand versions has a thousand runs, and a gate reads those of one.
+    """
+    return registry.evidence(name, artifact_digest=artifact_digest) or registry.evidence(name, limit=_OTHERS)
 
 
 def digest_now(registry: "ModelRegistry", version: "ModelVersion", policy: "Policy") -> str:
