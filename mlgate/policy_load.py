@@ -6,7 +6,11 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, WithJsonSchema, model_validator
 
+<<<<<<< ours
 from mlgate.load.blocks import MIN_BLOCK_REQUESTS, MIN_BLOCK_S, REGRESSION_BLOCKS
+=======
+from mlgate.load.schedule import MAX_RUN_S, MIN_BLOCK_REQUESTS, MIN_BLOCK_S, MIN_RUN_S, REGRESSION_BLOCKS
+>>>>>>> theirs
 from mlgate.policy_section import Duration, Rate, Section, Share, Size
 from mlgate.quantities import format_duration, format_number, format_share, parse_percent
 from mlgate.statistics.shares import requests_needed
@@ -168,7 +172,7 @@ class Load(Section):
     """The load suite."""
 
     rate: Rate = 20.0
-    duration: Duration = Field(default=30.0, ge=1)
+    duration: Duration = 30.0
     arrivals: Literal["constant", "poisson"] = Field(
         default="constant",
         description="poisson: as independent callers come, seeded; the number of requests is the same",
@@ -326,6 +330,13 @@ class Load(Section):
             for key, why in _NOT_WITH_LOCUSTFILE.items():
                 if key in self.model_fields_set:
                     raise ValueError(f"{key} can not stand with locustfile: {why}")
+        return self
+
+    @model_validator(mode="after")
+    def _is_a_run(self) -> Self:
+        if not MIN_RUN_S <= self.duration <= MAX_RUN_S:
+            length, least, most = map(format_duration, (self.duration, MIN_RUN_S, MAX_RUN_S))
+            raise ValueError(f"duration is {length}; a run is {least} to {most} long")
         return self
 
     @model_validator(mode="after")

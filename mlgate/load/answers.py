@@ -27,6 +27,9 @@ OPENING_SHARE = 0.25
 # A server of the V2 protocol gives each answer an id of its own, and with it no two answers are the same bytes.
 _V2_ID = re.compile(rb'"id"\s*:\s*"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"')
 
+# Under which MLflow's server and that of the V2 protocol say what went wrong.
+_ERROR_KEYS = ("error", "error_code", "stack_trace")
+
 _UNSIGNED = Signature(inputs=None, outputs=None)
 
 
@@ -59,6 +62,8 @@ def kind_of_content(content: bytes, target: Target, body: int) -> ErrorKind:
         document = json.loads(content, parse_constant=tokens.append)
         rows = _protocol(target).rows(document)
     except Exception:  # noqa: BLE001  (a stranger's bytes: whatever reading them raises, they are no answer)
+        return ErrorKind.INVALID
+    if isinstance(document, dict) and any(document.get(key) for key in _ERROR_KEYS):
         return ErrorKind.INVALID
     if target.rows and len(rows) != target.rows[body]:
         return ErrorKind.INVALID

@@ -14,6 +14,9 @@ from mlgate.errors import PolicyError
 # A time is at most some 35 characters; ten million of them are a day at 100/s.
 MAX_TRACE_BYTES = 512 * 2**20
 
+# As seconds, the year 5138; as the milliseconds that many recorders write, 1973.
+MOST_SECONDS = 1e11
+
 _EXAMPLE = "one time a line, in seconds (0.25) or ISO 8601 (2024-01-31T12:00:00.250)"
 # What a number that is missing is written as; a file's first line is no header for it.
 _NO_NUMBER = {"nan", "inf", "infinity", "null", "none", "na"}
@@ -94,6 +97,8 @@ def _seconds(cell: str) -> float:
         raise ValueError(_no_time(cell, "no number of seconds, as the lines above it are")) from None
     if not math.isfinite(found):
         raise ValueError(_no_time(cell, "no finite number of seconds"))
+    if abs(found) > MOST_SECONDS:
+        raise ValueError(_no_time(cell, "no number of seconds that a clock shows; are these milliseconds?"))
     return found
 
 

@@ -16,7 +16,8 @@ from mlgate.load.answers import KeptAnswer, unpack
 from mlgate.load.handover import ANSWERS_FILE, Ran, read_master, read_start
 from mlgate.load.plan import ROWS_FILE, WARM_UP_REQUESTS, LoadPlan
 from mlgate.load.process import CORES_VARIABLE, GENERATOR, ending, host_and_port, locust_process
-from mlgate.load.samples import Health, Samples
+from mlgate.load.samples import ROW, Health, Samples
+from mlgate.quantities import format_number, format_size
 
 SAMPLES_FILE = "samples.parquet"
 HEALTH_FILE = "health.json"
@@ -84,9 +85,10 @@ def run_load(plan: LoadPlan, *, folder: Path, timeout_s: float | None = None, wa
     # Beside *folder*, which is the run's: where the run is killed, its watchdog removes this too.
     with tempfile.TemporaryDirectory(prefix=".load-", dir=folder.parent) as made:
         private = Path(made)
-        plan.write(private)
         body, target = plan.columns()
-        Samples.create(private / ROWS_FILE, plan.schedule.sends_s, body=body, target=target)
+        with _room_in(folder, len(plan.schedule)):
+            plan.write(private)
+            Samples.create(private / ROWS_FILE, plan.schedule.sends_s, body=body, target=target)
         with _generator(plan, folder, private) as generator:
             stopped = generator.follow(deadline_s, watch)
         return _read(plan, folder, private, stopped)
@@ -211,8 +213,22 @@ def write_run(run: LoadRun, folder: Path) -> None:
     """Write samples and health of *run* to *folder*, in place of what is there."""
     from mlgate.load.sample_file import write_samples  # noqa: PLC0415  (pyarrow, 0.2 s, that only a run pays for)
 
-    write_samples(run.samples, folder / SAMPLES_FILE)
-    (folder / HEALTH_FILE).write_text(json.dumps({**asdict(run.health), "stopped": run.stopped}), encoding="utf-8")
+    with _room_in(folder, len(run.samples)):
+        write_samples(run.samples, folder / SAMPLES_FILE)
+        (folder / HEALTH_FILE).write_text(json.dumps({**asdict(run.health), "stopped": run.stopped}), encoding="utf-8")
+
+
+@contextmanager
+def _room_in(folder: Path, requests: int) -> Iterator[None]:
+    """Say in one line that the disk is full, or that nothing can be written there."""
+    try:
+        yield
+    except OSError as error:
+        needed = f"{format_number(requests)} requests take about {format_size(2 * ROW.itemsize * requests)}"
+        message = f"the load run's files can not be written to {folder} ({error.strerror or error}); {needed}"
+        raise LoadGeneratorError(
+            message, hint="make room there (TMPDIR), or lower load.rate or load.duration"
+        ) from error
 
 
 def _failure(folder: Path, what: str) -> LoadGeneratorError:

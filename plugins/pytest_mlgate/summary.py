@@ -57,6 +57,8 @@ def write_table(reporter: Any, session: GateSession) -> None:
     for check in sorted((check for check in checks if check not in advice), key=lambda found: -found.outcome.badness):
         reporter.write(f"{check.outcome:<13}", **_COLOUR[check.outcome])
         reporter.write_line(f"{readable_check_id(check.key):<38} {_numbers(check)}".rstrip())
+        if "headroom" in check.finding.details:
+            reporter.write_line(f"{'':13}{check.finding.details['headroom']}"[:160])
         # Where nothing is served, every check has the same reason: once is enough.
         if check.outcome is not Outcome.PASSED and check.finding.reason != told:
             told = check.finding.reason
@@ -100,7 +102,15 @@ def _numbers(check: CheckResult) -> str:
         parts.append(f"limit {measured_text(finding.limit, finding.unit)}")
     if finding.n is not None:
         parts.append(f"n = {format_number(finding.n)}")
-    return ", ".join([*parts, *_power(check)])
+    return ", ".join([*parts, *_power(check), *_allowed(check)])
+
+
+def _allowed(check: CheckResult) -> list[str]:
+    """Return how many of a load's requests may violate the limit, and how many did: what its n allows to say."""
+    allowed, did = (check.finding.details.get(key) for key in ("allowed", "violations"))
+    if not isinstance(did, int):
+        return []
+    return [f"{format_number(allowed) if isinstance(allowed, int) else 'none'} may exceed, {format_number(did)} did"]
 
 
 def _power(check: CheckResult) -> list[str]:

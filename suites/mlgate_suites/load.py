@@ -22,6 +22,7 @@ from mlgate.load.judgement import (
     judge_memory,
     judge_percentile,
     judge_rate,
+    no_fault_of_the_host,
     not_judged,
     unhealthy,
 )
@@ -34,7 +35,7 @@ from mlgate.scoring.equality import Equality
 from mlgate_suites.findings import errored
 from mlgate_suites.load_capacity import capacity_of
 from mlgate_suites.load_rival import judge_beside, measure_beside
-from mlgate_suites.load_run import Measured, Setting, generated, measure
+from mlgate_suites.load_run import Measured, Setting, generated, limits_of, measure
 
 Judge = Callable[[LoadRun], Finding]
 
@@ -95,6 +96,12 @@ def test_error_rate(load_run: Measured, mlgate_policy: Policy, mlgate_record: An
         return judge_error_rate(run.samples, limit_share=section.error_rate, confidence=section.confidence)
 
     finding = _judged(load_run, mlgate_policy, "load.error_rate", judge)
+    if load_run.compared is not None:
+        finding = replace(finding, details={**finding.details, "compared_bodies": load_run.compared})
+    if load_run.compared == 0:
+        finding = replace(
+            finding, reason=f"{finding.reason}; no answer was compared: at rest none came twice alike in time"
+        )
     if load_run.wrong:
         finding = replace(finding, details={**finding.details, "wrong_answer": dict(load_run.wrong)})
     trouble = load_run.trouble
@@ -159,12 +166,17 @@ def test_drift(load_run: Measured, mlgate_policy: Policy, mlgate_seed: int, mlga
 
 @pytest.mark.mlgate_check("load.regression", suite="load")
 def test_regression(
+    load_run: Measured,
     load_setting: Setting,
     mlgate_champion: Champion | None,
     mlgate_data: EvaluationData | None,
     mlgate_record: Any,
 ) -> None:
     """In blocks that take turns on this host, p95 is at most so many times the champion's."""
+    if load_run.run is not None and load_run.run.stopped:
+        # The version has failed: twice the duration of the same load would bring nobody closer to a verdict.
+        mlgate_record(_judged(load_run, load_setting.policy, "load.regression", early_unknown))
+        return
     beside = measure_beside(load_setting, mlgate_champion, mlgate_data)
     mlgate_record(judge_beside(beside, load_setting, tightest_ms=_tightest_ms(load_setting.policy)))
 
@@ -195,12 +207,25 @@ def _judged(measured: Measured, policy: Policy, check: str, judge: Judge) -> Fin
     reason = unhealthy(run.samples, run.health, _tightest_ms(policy))
     if reason is not None:
         return not_judged(environment or reason, cause=Cause.ENVIRONMENT if environment else Cause.HARNESS)
+    environment = _explaining(environment, run, (run.stopped and early and early.check) or check, policy)
     if run.stopped and early is not None:
         if early.check != check and environment is not None:
             return not_judged(environment, cause=Cause.ENVIRONMENT)
         finding = early.finding() if early.check == check else early.others()
         return environment_instead(finding or early_unknown(run), environment)
     return environment_instead(judge(run), environment)
+
+
+def _explaining(environment: str | None, run: LoadRun, check: str, policy: Policy) -> str | None:
+    """Return *environment* where it can explain that *check* failed: no busy host makes answers wrong, or memory grow."""
+    if environment is None or check == "load.memory":
+        return None
+    load = policy.values.load
+    share = next((limit.share for limit in limits_of(load) if limit.check == check), None)
+    if share is None:
+        return environment
+    own = judge_error_rate(run.samples, limit_share=share, confidence=load.confidence, classify=no_fault_of_the_host)
+    return None if own.outcome is Outcome.FAILED else environment
 
 
 def _peak_rate(measured: Measured, rate: float) -> float:

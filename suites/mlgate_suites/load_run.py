@@ -113,6 +113,7 @@ class Measured:
         early: What may have stopped it.
         placement: Which cores generator and server had.
         wrong: A wrong answer beside the right one; empty where there is none.
+        compared: Bodies whose answers under load were held against those at rest; `None` where nobody could say which.
     """
 
     run: LoadRun | None
@@ -124,6 +125,7 @@ class Measured:
     early: EarlyStop | None = None
     placement: Placement = field(default_factory=Placement)
     wrong: Mapping[str, Any] = field(default_factory=dict)
+    compared: int | None = None
 
 
 def generated(space: InputSpace, seed: int) -> Rows:
@@ -151,7 +153,7 @@ def measure(setting: Setting) -> Measured:
     run, wrong = mark_wrong(measured.run, setting.client, unloaded, setting.equality)
     if wrong:
         write_run(run, setting.folder)
-    return replace(measured, run=run, early=early, wrong=wrong)
+    return replace(measured, run=run, early=early, wrong=wrong, compared=len(unloaded))
 
 
 def _measured(

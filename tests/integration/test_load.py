@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -448,6 +449,18 @@ def test_a_generator_that_is_killed_is_an_error_of_its_own(tmp_path, generators)
     with pytest.raises(LoadGeneratorError, match="killed by signal 9; its last log line"):
         load(server, tmp_path)
     assert not (tmp_path / "samples.parquet").exists()
+
+
+def test_a_full_disk_is_an_error_in_one_line(tmp_path):
+    """The system refuses to write more than a part of the rows, as it does where there is no room for them."""
+    target = Target(url="http://127.0.0.1:1", bodies=(b"{}",))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, hard))
+    try:
+        with pytest.raises(LoadGeneratorError, match=r"can not be written to .*; 60 000 requests take about .*MiB"):
+            run_load(LoadPlan(targets=(target,), schedule=constant(1000, 60)), folder=tmp_path / "load")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_a_generator_that_lags_makes_the_run_unhealthy(tmp_path, generators):

@@ -222,3 +222,46 @@ def test_a_task_that_trips_over_errors_is_the_servers_failure(locustfile, tmp_pa
     found = run(locustfile(body), tmp_path, url="http://127.0.0.1:9")
     assert set(found.samples.error) == {ErrorKind.CONNECTION}
     assert found.samples.failed.all()
+
+
+@pytest.mark.parametrize(
+    "start",
+    ["time.time() * 1000", "time.monotonic()", "time.time() - 3600", "time.time() + 3600", "None"],
+    ids=["in milliseconds", "of another clock", "a clock set ahead", "a clock set back", "none"],
+)
+def test_a_request_with_an_impossible_time_is_judged_all_the_same(locustfile, tmp_path, start):
+    """One that is left out is a failure that nobody sees; one before second 0 is in no second of the run."""
+    file = locustfile(f"""
+        import time
+
+        class Caller(User):
+            wait_time = constant(0.02)
+
+            @task
+            def predict(self):
+                self.environment.events.request.fire(
+                    request_type="grpc", name="predict", response_time=3_600_000, response_length=0, start_time={start},
+                    exception=RuntimeError("down"), context={{}},
+                )
+        """)
+    samples = run(file, tmp_path).samples
+    assert len(samples) > 20
+    assert samples.failed.all()
+    assert samples.sent_s.min() >= 0
+
+
+def test_what_is_no_response_time_is_no_good_answer(locustfile, tmp_path):
+    """A negative one is under every limit; locust itself ends with NaN and infinity."""
+    file = locustfile("""
+        class Caller(User):
+            wait_time = constant(0.02)
+
+            @task
+            def predict(self):
+                self.environment.events.request.fire(
+                    request_type="grpc", name="predict", response_time=-5, response_length=0, exception=None, context={}
+                )
+        """)
+    samples = run(file, tmp_path).samples
+    assert samples.failed.all()
+    assert (samples.done_s >= samples.sent_s).all()

@@ -36,6 +36,9 @@ def test_a_whole_run_passes_and_brings_neither_gevent_nor_locust_into_the_proces
     assert gated.told["writes"][-2] == "tag models:/churn/2 mlgate.status = passed"
     assert (gated.pytester.path / ".mlgate/churn-2/load/samples.parquet").exists()
     assert gated.last_line(result).startswith("models:/churn/2: passed (unsigned)")
+    result.stdout.re_match_lines(
+        [r"passed +load.p95_latency .*n = \d+, \d+ may exceed, \d+ did", r" +\d+/s uses \d+ % of one core"]
+    )
 
 
 def test_two_runs_on_one_version_at_once_both_finish(gated):

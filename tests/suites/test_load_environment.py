@@ -13,7 +13,7 @@ from mlgate.evidence import Cause
 from mlgate.load.early import EarlyStop
 from mlgate.load.locust import LoadRun
 from mlgate.load.noop import noop_server
-from mlgate.load.samples import Health, Samples
+from mlgate.load.samples import ErrorKind, Health, Samples
 from mlgate.load.schedule import constant
 from mlgate.load.usage import UsageSeries
 from mlgate_suites.load_run import Measured, limits_of
@@ -29,16 +29,17 @@ CORES, CPUS = 2, 1.0
 def judged(bench):
     """Judge a made-up run: how long its answers took, and what server and host used meanwhile."""
 
-    def judge(*, latency_ms, server, host, early=False):
-        put = bench(policy=policy_of(LOAD))
-        put._made["load_run"] = measured(latency_ms, usage(server=server, host=host), put.policy if early else None)
+    def judge(*, latency_ms, server, host, early=False, error=0, status=200, load=LOAD, growth=0.0):
+        put = bench(policy=policy_of(load))
+        used = usage(server=server, host=host, growth=growth)
+        put._made["load_run"] = measured(latency_ms, used, put.policy if early else None, error=error, status=status)
         return put.findings("load")
 
     return judge
 
 
-def measured(latency_ms, used, stopped_by=None):
-    """Return a run whose requests left in time, a tenth of them answered after *latency_ms*.
+def measured(latency_ms, used, stopped_by=None, *, error=0, status=200):
+    """Return a run whose requests left in time, a tenth of them answered after *latency_ms*, all with *status* and *error*.
 
     By the limits of the policy *stopped_by*, if there is one, it was given up after three of its four seconds.
     """
@@ -46,7 +47,7 @@ def measured(latency_ms, used, stopped_by=None):
     taken_s = np.where(np.arange(len(schedule)) % 10 == 0, latency_ms, FAST_MS) / 1000
     rows = Samples.unsent(schedule.sends_s)
     rows.sent_s[:], rows.done_s[:] = schedule.sends_s, schedule.sends_s + taken_s
-    rows.status[:], rows.error[:] = 200, 0
+    rows.status[:], rows.error[:] = status, error
     health = Health.of(rows, rate=100.0, duration_s=4.0, cpu_share=0.2)
     early = stopped = None
     if stopped_by is not None:
@@ -57,11 +58,11 @@ def measured(latency_ms, used, stopped_by=None):
     return Measured(run=run, schedule=schedule, usage=used, early=early)
 
 
-def usage(*, server, host):
+def usage(*, server, host, growth=0.0):
     """Return readings over four seconds in which the server used *server* cores and the host, in all, *host* of two."""
     at_s = np.linspace(0, 4, 27)
     return UsageSeries(
-        at_s=at_s, memory=np.full(27, 2.0**28), server_cpu_s=server * at_s, throttled_s=0 * at_s,
+        at_s=at_s, memory=2.0**28 + growth * at_s, server_cpu_s=server * at_s, throttled_s=0 * at_s,
         host_busy_s=host * at_s, host_total_s=CORES * at_s, cores=CORES, cpus=CPUS,
     )  # fmt: skip
 
@@ -87,6 +88,35 @@ def test_a_slow_model_stays_failed(judged, server, host):
     assert findings["load.p95_latency"].cause is Cause.MODEL
 
 
+@pytest.mark.parametrize("early", [False, True], ids=["at the end", "given up"])
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(ErrorKind.CLIENT_ERROR, 400), (ErrorKind.SERVER_ERROR, 500), (ErrorKind.INVALID, 200), (ErrorKind.WRONG, 200)],
+    ids=["4xx", "500", "no answer", "a wrong answer"],
+)
+def test_answers_that_are_wrong_are_no_fault_of_a_busy_host(judged, error, status, early):
+    """Somebody who sends the wrong columns is not sent to look for another host."""
+    found = judged(latency_ms=FAST_MS, server=0.3, host=2.0, error=error, status=status, early=early)
+    failed = {key for key, finding in found.items() if finding.outcome == "failed"}
+    assert failed
+    assert failed <= {"load.p95_latency", "load.p99_latency", "load.error_rate"}
+    assert not any("too small" in finding.reason for finding in found.values()), found
+
+
+@pytest.mark.parametrize(("error", "status"), [(ErrorKind.TIMEOUT, 0), (ErrorKind.SERVER_ERROR, 503)])
+def test_answers_that_come_too_late_may_be_the_fault_of_a_busy_host(judged, error, status):
+    """Who waits for a core gives up, or is given up."""
+    found = judged(latency_ms=FAST_MS, server=0.3, host=2.0, error=error, status=status)["load.error_rate"]
+    assert (found.outcome, found.cause) == ("inconclusive", Cause.ENVIRONMENT)
+
+
+def test_a_leak_is_no_fault_of_a_busy_host(judged):
+    """Nobody's neighbours make it keep what it was sent."""
+    load = f"{LOAD.replace('4s', '20s')}, max_memory_growth: 1MiB"
+    found = judged(latency_ms=FAST_MS, server=0.3, host=2.0, load=load, growth=50 * 2.0**20)["load.memory"]
+    assert found.outcome == "failed", found
+
+
 def test_a_good_answer_on_a_busy_host_is_a_pass(judged):
     """A busy host slows a server down; it never makes one faster."""
     findings = judged(latency_ms=FAST_MS, server=0.3, host=2.0)
@@ -98,6 +128,19 @@ def test_a_run_that_was_given_up_on_a_busy_host_blames_the_host_everywhere(judge
     findings = judged(latency_ms=SLOW_MS, server=0.3, host=2.0, early=True)
     assert {str(found.outcome) for found in findings.values()} == {"inconclusive"}
     assert {found.cause for found in findings.values()} == {Cause.ENVIRONMENT}, findings
+
+
+def test_a_run_that_was_given_up_is_not_followed_by_a_longer_one(bench):
+    """Beside its champion it would be asked at the same rate for twice the time, after it has failed."""
+    put = bench(
+        champion=healthy,
+        policy=policy_of("rate: 100/s, duration: 10s, p95: 600ms, p99: 600ms, max_ratio_to_champion: 2"),
+    )
+    put._made["load_run"] = measured(SLOW_MS, usage(server=0.3, host=0.6), put.policy)
+    found = put.findings("load", "load.regression")["load.regression"]
+    assert found.outcome == "inconclusive"
+    assert found.reason.startswith("stopped after 3 s")
+    assert not (put.output / "load" / "beside_champion").exists()
 
 
 def test_a_host_that_delays_a_server_of_known_service_time_is_no_model_fault(bench, monkeypatch):

@@ -113,6 +113,19 @@ class Careless:
         return healthy(self.frame)
 
 
+def test_a_run_in_which_no_answer_could_be_compared_says_so(bench, few):
+    """A model that never says the same twice: a pass that compared nothing looks like one that compared all."""
+    rng = np.random.default_rng(0)
+    policy = policy_of("rate: 60/s, duration: 6s, p95: 2s")
+    put = bench(lambda frame, params=None: healthy(frame) + rng.normal(size=len(frame)), policy=policy)
+    found = put.findings("load", "load.error_rate")["load.error_rate"]
+    assert found.details["compared_bodies"] == 0
+    assert "no answer was compared" in found.reason
+    compared = bench(healthy, policy=policy).findings("load", "load.error_rate")["load.error_rate"]
+    assert compared.details["compared_bodies"] > 0
+    assert "compared" not in compared.reason
+
+
 def test_a_model_that_is_wrong_where_requests_overlap_fails_the_error_rate_check_and_only_it(bench, few):
     """It answers with 200 and another request's prediction; asked by itself, it is right."""
     policy = policy_of("rate: 100/s, duration: 6s, p95: 1s")

@@ -52,6 +52,7 @@ BAD = {
     "spike that goes down": ("load:\n  profile:\n    spike:\n      to: 19/s\n", 4, "load.profile.spike.to", "19/s is not above rate 20/s"),
     "spike as long as the run": ("load:\n  profile:\n    spike:\n      length: 30s\n", 4, "load.profile.spike.length", "30 s is not shorter than the run of 30 s"),
     "short soak": ("load:\n  duration: 599s\n  profile: soak\n", 3, "load.profile", "needs at least 10 minutes, duration is 9 min 59 s: a leak has to have time to show"),
+    "a run of years": ("load:\n  rate: 0.01/s\n  duration: 99999d\n", 3, "load.duration", "is 99 999 d; a run is 1 s to 7 d long"),
     "rate of a trace": ("load:\n  profile: {trace: a.csv}\n  rate: 5/s\n", 3, "load.rate", "it is the trace's own; leave it out"),
     "length of a trace": ("load:\n  duration: 50s\n  profile: {trace: a.csv}\n", 2, "load.duration", "it is the trace's own"),
     "no rows": ("load:\n  batch: 0\n", 2, "load.batch", "greater than or equal to 1"),
@@ -240,6 +241,22 @@ def test_a_file_that_is_not_there_is_named_before_the_run(tmp_path, text, says):
     with pytest.raises(PolicyError) as caught:
         load_policy(tmp_path / "mlgate.yaml")
     assert str(caught.value).startswith(says)
+
+
+def test_a_trace_of_years_is_no_run(tmp_path):
+    """One line on another clock, and seconds would be counted until the memory is full."""
+    path = trace_of(tmp_path, 300)
+    (tmp_path / "t.csv").write_text("\n".join(map(str, [-1.6e9, *(40 + place / 10 for place in range(300))])))
+    with pytest.raises(PolicyError, match="a run is 1 s to 7 d long"):
+        load_policy(path)
+
+
+def test_a_burst_of_less_than_a_second_is_no_run(tmp_path):
+    """Its requests share one second's fate: they are one piece of evidence, however many they are."""
+    path = trace_of(tmp_path, 300)
+    (tmp_path / "t.csv").write_text("\n".join(str(place / 1000) for place in range(300)))
+    with pytest.raises(PolicyError, match="a run is 1 s to 7 d long"):
+        load_policy(path)
 
 
 def test_the_bytes_of_the_trace_and_of_the_locustfile_are_in_the_digest(tmp_path):

@@ -96,12 +96,21 @@ class Recorder:
     ) -> None:
         """Write the row of a request, in ms and bytes as locust tells them."""
         took_s = (response_time or 0.0) / 1000
-        # Locust's start is on the wall clock; a caller's own event may lack it, and then has just ended.
-        sent_s = self._now_s() - (time.time() - start_time if start_time else took_s)
+        sent_s = self._sent_s(start_time, max(0.0, took_s))
         status = int(getattr(response, "status_code", 0) or 0)
         error = _kind(status, exception, took_s)
         # What has no status and did not fail is another protocol's answer.
-        self._write(sent_s, sent_s + took_s, status or (0 if error else 200), response_length or 0, error)
+        self._write(sent_s, sent_s + max(0.0, took_s), status or (0 if error else 200), response_length or 0, error)
+
+    def _sent_s(self, start_time: float | None, took_s: float) -> float:
+        """Return when a request left, within the run: one placed beyond it would be no sample, and judged by nobody.
+
+        Locust's start is on the wall clock, which may be set meanwhile. A caller's own event may lack it, or have it of another
+        clock or in milliseconds: then it has just ended.
+        """
+        now_s = self._now_s()
+        sent_s = now_s - (time.time() - start_time if start_time else took_s)
+        return sent_s if 0 <= sent_s <= now_s else max(0.0, now_s - took_s)
 
     def gave_up(self, began_at: float) -> None:
         """Write the row of a request whose user was killed while it waited, where it had waited long enough."""
@@ -121,7 +130,7 @@ def _kind(status: int, exception: Any, took_s: float) -> ErrorKind:
     if took_s > RECORDING.timeout_s:
         return ErrorKind.TIMEOUT
     if exception is None:
-        return ErrorKind.NONE
+        return ErrorKind.NONE if took_s >= 0 else ErrorKind.INVALID
     if status:
         return kind_of_status(status) or ErrorKind.INVALID
     cause = getattr(exception, "original", None) or exception

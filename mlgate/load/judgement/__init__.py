@@ -1,7 +1,7 @@
 """What a load run says about a limit: passed, failed, or not enough to say. Pure."""
 
 from mlgate.load.judgement.bounds import Bounds
-from mlgate.load.judgement.causes import environment_instead, not_judged
+from mlgate.load.judgement.causes import environment_instead, no_fault_of_the_host, not_judged
 from mlgate.load.judgement.drift import judge_drift
 from mlgate.load.judgement.health import LAG_SHARE, host_too_small, unhealthy
 from mlgate.load.judgement.limits import judge_error_rate, judge_percentile
@@ -20,6 +20,7 @@ __all__ = [
     "judge_percentile",
     "judge_rate",
     "judge_regression",
+    "no_fault_of_the_host",
     "not_judged",
     "unhealthy",
 ]

@@ -3,10 +3,22 @@
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mlgate.evidence import Cause, Finding, Outcome
 from mlgate.load.judgement.bounds import Bounds
 from mlgate.load.samples import ErrorKind, Samples
+
+# What a server says that has too little CPU: it gave the request up, or has no room for it (RFC 9110 15.5.9, 15.6.4, 15.6.5;
+# RFC 6585 4).
+_OVERLOADED = (408, 429, 503, 504)
+
+
+def no_fault_of_the_host(samples: Samples) -> NDArray[np.bool_]:
+    """Say which requests failed in a way that no lack of CPU explains, shape (n,): an answer came, and was a wrong one."""
+    late = np.isin(samples.error, (ErrorKind.TIMEOUT, ErrorKind.CONNECTION, ErrorKind.DROPPED))
+    found: NDArray[np.bool_] = samples.failed & ~late & ~np.isin(samples.status, _OVERLOADED)
+    return found
 
 
 def cause_of(bounds: Bounds, *, lost: int, failed: int) -> Cause | None:

@@ -44,13 +44,15 @@ def judge_rate(samples: Samples, *, rate: float, closed_loop_s: float | None = N
         return _closed_loop(samples, rate, closed_loop_s)
     end_s = float(samples.intended_s[-1]) + 1 / rate
     grid = np.linspace(0.0, end_s, POINTS + 1)[1:]
-    backlog = np.zeros(POINTS, np.int64)
+    answered_by = np.zeros(POINTS, np.int64)
     in_time = 0
     for part in chunks(samples):
         done_s = part.done_s[part.answered]
         in_time += int((done_s <= end_s + GRACE_S).sum())
-        backlog += _until(part.intended_s, grid) - _until(done_s, grid)
-    growth = _backlog_growth(backlog, end_s)
+        answered_by += _until(done_s, grid)
+    # How far the answers are behind the sends: so many answers as there are now were asked for that long ago.
+    behind_s = np.maximum(0.0, grid - samples.intended_s[np.minimum(answered_by, n - 1)])
+    growth = rate * _growth(behind_s, end_s, noise_s=BACKLOG_NOISE / rate)
     carried = max(0.0, min(rate * in_time / n, rate - growth))
     passed = carried >= CARRIED_SHARE * rate
     growing = f", backlog growing by {format_number(growth, 3)}/s" if growth > 0 else ""
@@ -121,16 +123,17 @@ def _until(times_s: NDArray[np.float64], grid: NDArray[np.float64]) -> NDArray[n
     return np.cumsum(np.bincount(places, minlength=len(grid) + 1)[: len(grid)])
 
 
-def _backlog_growth(backlog: NDArray[np.int64], end_s: float) -> float:
-    """Return requests per second by which the least backlog grew, from the middle third to the last and again within that.
+def _growth(behind_s: NDArray[np.float64], end_s: float, *, noise_s: float) -> float:
+    """Return seconds per second by which the least delay grew, from the middle third to the last and again within that.
 
     The least, because a stall that the server recovers from lets the backlog return to nothing; overload never does.
     Not the first third: there the backlog of a slow but steady server is still being filled. And both, because a server
-    that becomes slower and stays so holds more requests from then on (Little's law), and carries them all.
+    that becomes slower and stays so holds more requests from then on (Little's law), and carries them all. In seconds and
+    not in requests for the same reason: where the rate rises, a steady server holds more and more.
     """
     third = POINTS // 3
-    middle, last = backlog[third : 2 * third], backlog[2 * third :]
-    between = (float(last.min() - middle.min()) - BACKLOG_NOISE) / (end_s / 3)
+    middle, last = behind_s[third : 2 * third], behind_s[2 * third :]
+    between = (float(last.min() - middle.min()) - noise_s) / (end_s / 3)
     first_half, second_half = np.array_split(last, 2)
-    within = (float(second_half.min() - first_half.min()) - BACKLOG_NOISE) / (end_s / 6)
+    within = (float(second_half.min() - first_half.min()) - noise_s) / (end_s / 6)
     return max(0.0, min(between, within))

@@ -29,6 +29,8 @@ def test_a_status_is_an_error_of_its_class(status, kind):
         (b'{"predictions": [NaN]}', "NOT_FINITE"),
         (b'{"predictions": [-Infinity]}', "NOT_FINITE"),
         (b'{"error": "out of memory"}', "INVALID"),
+        (b'{"predictions": [1.0], "error_code": "INTERNAL_ERROR", "message": "fell back"}', "INVALID"),
+        (b'{"predictions": [1.0], "error": null}', "NONE"),
         (b'{"predictions": []}', "INVALID"),
         (b'{"predictions": [1.0, 2.0]}', "INVALID"),
         (b'{"predictions": [NaN, NaN]}', "INVALID"),
@@ -53,6 +55,7 @@ def test_an_mlflow_answer_of_one_row(content, kind):
         (b'{"outputs": [{"name": "y", "shape": [2], "data": [1.0, 2.0]}]}', "INVALID"),
         (b'{"outputs": [{"name": "y", "shape": [1], "data": []}]}', "INVALID"),
         (b'{"error": "boom"}', "INVALID"),
+        (b'{"outputs": [{"name": "y", "shape": [1], "data": [1.0]}], "error": "boom"}', "INVALID"),
     ],
 )
 def test_a_v2_answer_of_one_row(content, kind):

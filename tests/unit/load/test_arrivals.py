@@ -52,6 +52,11 @@ def test_times_are_seconds_from_the_first_in_order(tmp_path, text, times):
         ("2024-13-01\n2024-01-01\n", "t.csv:1: '2024-13-01' is no time"),
         ("2024-01-01\n5\n", "t.csv:2: '5' is no time"),
         ("", "t.csv: 0 arrivals; a trace has at least two"),
+        (
+            "1767225600000\n1767225660000\n",
+            "t.csv:1: '1767225600000' is no number of seconds that a clock shows; are these milliseconds?",
+        ),
+        ("-1e308\n1e308\n", "t.csv:1: '-1e308' is no number of seconds"),
         ("seconds\n", "t.csv: 0 arrivals"),
         ("7\n", "t.csv: 1 arrivals"),
         ("7\n7\n7\n", "t.csv: 3 arrivals at one moment"),

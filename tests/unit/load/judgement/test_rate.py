@@ -4,6 +4,7 @@ import pytest
 from mlgate.evidence import Outcome
 from mlgate.load.judgement import judge_rate
 from mlgate.load.samples import ErrorKind, Samples
+from mlgate.load.schedule import ramp
 from tests.unit.load.judgement.runs import erring, queue, run
 
 PASSED, FAILED = Outcome.PASSED, Outcome.FAILED
@@ -33,6 +34,17 @@ def test_a_server_carries_the_rate_or_its_backlog_grows(samples, outcome):
     assert finding.outcome is outcome, finding.reason
     assert (finding.cause is None) == (outcome is PASSED)
     assert finding.unit == "1/s"
+
+
+@pytest.mark.parametrize(("late_s", "outcome"), [(0.0, PASSED), (0.05, FAILED)])
+def test_a_rate_that_rises_is_no_backlog(late_s, outcome):
+    """A steady server of 400 ms holds more requests as the rate rises, and carries them; one that falls behind does not."""
+    sends = ramp(100.0, 30.0, 10.0)
+    samples = run(len(sends))
+    samples.intended_s[:] = samples.sent_s[:] = sends.sends_s
+    samples.done_s[:] = samples.intended_s * (1 + late_s) + 0.4
+    finding = judge_rate(samples, rate=sends.rate)
+    assert finding.outcome is outcome, finding.reason
 
 
 def test_the_carried_rate_is_measured():
