@@ -6,11 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, WithJsonSchema, model_validator
 
-<<<<<<< ours
-from mlgate.load.blocks import MIN_BLOCK_REQUESTS, MIN_BLOCK_S, REGRESSION_BLOCKS
-=======
-from mlgate.load.schedule import MAX_RUN_S, MIN_BLOCK_REQUESTS, MIN_BLOCK_S, MIN_RUN_S, REGRESSION_BLOCKS
->>>>>>> theirs
+from mlgate.load.blocks import MAX_RUN_S, MIN_BLOCK_REQUESTS, MIN_BLOCK_S, MIN_RUN_S, REGRESSION_BLOCKS
 from mlgate.policy_section import Duration, Rate, Section, Share, Size
 from mlgate.quantities import format_duration, format_number, format_share, parse_percent
 from mlgate.statistics.shares import requests_needed

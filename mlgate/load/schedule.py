@@ -10,21 +10,6 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from mlgate.policy_load import Load  # pydantic has no place in the generator's processes
 
-<<<<<<< ours
-=======
-# Blocks of each side in `interleaved`: five times ABBA. An even number lets a steady trend of the host cancel out, and
-# of ten blocks a bootstrap can draw 92 378 different sets (19 over 9).
-REGRESSION_BLOCKS = 10
-# Requests of one second share their fate (design §7), so a shorter block says less than it seems to.
-MIN_BLOCK_S = 1.0
-# Fewer than 1 / 0.05 have no 95th percentile of their own.
-MIN_BLOCK_REQUESTS = 20
-
-# Requests of one second share their fate (design §7), so a shorter run is one piece of evidence. At the other end, what is
-# counted second by second has to fit into memory, and nobody waits longer for a verdict.
-MIN_RUN_S, MAX_RUN_S = 1.0, 7 * 86_400.0
-
->>>>>>> theirs
 # Two clocks' worth of rounding: far below any gap between sends, far above the error of a float of an hour.
 _ROUNDING_S = 1e-9
 
@@ -239,6 +224,7 @@ def _recorded(load: "Load", seed: int | None, folder: Path) -> Schedule:
     # The generator's processes import this module and never read a trace.
     from mlgate.errors import PolicyError  # noqa: PLC0415
     from mlgate.load.arrivals import read_arrivals  # noqa: PLC0415
+    from mlgate.load.blocks import MAX_RUN_S, MIN_RUN_S  # noqa: PLC0415
     from mlgate.quantities import format_duration  # noqa: PLC0415
 
     name = load.trace or ""

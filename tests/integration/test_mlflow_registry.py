@@ -163,6 +163,20 @@ class TestContract:
         fetched = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file())
         assert fetched == [file.path for file in read_directory(world.fetched_from).files]
 
+    def test_the_digest_in_the_store_is_that_of_what_would_be_fetched(self, world, tmp_path):
+        """Nothing is left of what was read; the listing names the same files with their sizes."""
+        version = world.registry.resolve(ModelUri.parse(world.add(world.name, world.fetched_from).uri))
+        (tmp_path / "scratch").mkdir()
+        told = []
+        found = world.registry.digests(version, tmp_path / "scratch", watch=lambda *each: told.append(each))
+        expected = read_directory(world.fetched_from)
+        assert tuple(found) == expected.files
+        assert told[-1][0] == told[-1][1] == sum(file.size for file in expected.files)
+        assert list((tmp_path / "scratch").iterdir()) == []
+        listed = world.registry.listing(version)
+        assert {(file.path, file.size) for file in listed} == {(file.path, file.size) for file in expected.files}
+        assert world.registry.listing(version) == listed
+
     def test_a_missing_version_says_what_there_is(self, world):
         """Versions and aliases."""
         for _ in range(3):
@@ -691,7 +705,7 @@ def file(path, size=4):
     return {"path": path, "is_dir": False, "file_size": size}
 
 
-@pytest.mark.parametrize(
+LISTINGS = pytest.mark.parametrize(
     "listing",
     [
         lambda path: [file("../outside")],
@@ -710,6 +724,9 @@ def file(path, size=4):
     ids=["up", "root", "inner up", "encoded", "backslash", "grandchild", "twice", "bottomless", "many", "type",
          "size", "no list"],
 )  # fmt: skip
+
+
+@LISTINGS
 def test_a_store_that_lists_what_it_should_not_is_refused(listing, tmp_path):
     """Nothing is written outside the destination, and the line names the version."""
     with answering(hostile(listing)) as address:
@@ -723,6 +740,43 @@ def test_a_store_that_lists_what_it_should_not_is_refused(listing, tmp_path):
     assert "\n" not in str(caught.value)
     outside = [path for path in tmp_path.rglob("*") if path.is_file() and destination not in path.parents]
     assert outside == []
+
+
+@LISTINGS
+def test_such_a_store_has_no_digest_either(listing, tmp_path):
+    """Nothing is written at all."""
+    with answering(hostile(listing)) as address:
+        registry = MlflowRegistry(f"http://ann:s3cret@{address}")
+        version = registry.resolve(ModelUri.parse("models:/m-1"))
+        with pytest.raises(RegistryError, match="models:/m-1") as caught:
+            registry.digests(version, tmp_path)
+    assert "s3cret" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_server_that_wants_a_password_is_asked_with_it(monkeypatch):
+    """In the address or in MLflow's variables; MLflow's client is not needed for it."""
+    script = """if 1:
+        import sys
+        from mlgate.model_version import ModelUri
+        from mlgate.registry.mlflow import MlflowRegistry
+        print(MlflowRegistry(sys.argv[1]).resolve(ModelUri.parse("models:/m-1")).location, "mlflow" in sys.modules)
+    """
+    good = hostile(lambda path: [])
+
+    def answer(handler):
+        known = handler.headers.get("Authorization") == "Basic YW5uOnMzY3JldA=="
+        return good(handler) if known else (401, "text/plain", b"who?", {})
+
+    with answering(answer) as address:
+        plain, named = f"http://{address}", f"http://ann:s3cret@{address}"
+        login = {"MLFLOW_TRACKING_USERNAME": "ann", "MLFLOW_TRACKING_PASSWORD": "s3cret"}
+        for uri, extra in ((named, {}), (plain, login)):
+            done = subprocess.run(
+                [sys.executable, "-c", script, uri],
+                env={**os.environ, **extra}, capture_output=True, text=True, check=True,
+            )  # fmt: skip
+            assert done.stdout.split() == ["mlflow-artifacts:/m", "False"]
 
 
 def test_the_hostile_server_would_be_believed_if_it_behaved(tmp_path):

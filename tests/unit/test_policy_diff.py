@@ -190,6 +190,7 @@ WEAKENINGS = [
     ("properties: {inputs: {a: {after: 2024-01-01}}}", "properties: {inputs: {a: {after: 2024-01-02}}}", "properties.inputs.a.after"),
     ("properties: {inputs: {a: {nullable: true}}}", "properties: {inputs: {a: {nullable: false}}}", "properties.inputs.a.nullable"),
     ("", "evidence: {max_age: 8d}", "evidence.max_age"),
+    ("", "evidence: {digest_cache: true}", "evidence.digest_cache"),
 ]  # fmt: skip
 
 
