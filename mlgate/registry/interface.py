@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from mlgate.model_version import ModelUri, ModelVersion
+from mlgate.registry.markers import Markers
 
 # Beside evidence.json: the signature over a statement about it.
 ENVELOPE_FILE = "evidence.dsse.json"
@@ -94,6 +95,14 @@ class ModelRegistry(Protocol):
     @property
     def uri(self) -> str:
         """Where the registry is, without credentials."""
+
+    @property
+    def markers(self) -> Markers:
+        """What is created once or not at all: for `mlgate/locking`."""
+
+    @property
+    def store_file(self) -> Path | None:
+        """The file or folder of this machine that is the whole store; `None` where a server keeps it, or memory does."""
 
     def resolve(self, uri: ModelUri) -> ModelVersion:
         """Return the version that *uri* names now.

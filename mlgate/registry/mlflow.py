@@ -36,7 +36,8 @@ from mlgate.registry.local import copy_directory, directory_version, local_direc
 from mlgate.registry.mlflow_envelope import read_envelope
 from mlgate.registry.mlflow_inputs import link_inputs, read_dataset
 from mlgate.registry.mlflow_lookup import ABSENT, Lookup, error_code
-from mlgate.registry.urls import without_credentials
+from mlgate.registry.mlflow_markers import MlflowMarkers
+from mlgate.registry.urls import store_file, without_credentials
 
 # MLflow's own limits of one log-batch call.
 _METRICS_A_CALL = 1000
@@ -69,6 +70,16 @@ class MlflowRegistry:
     def uri(self) -> str:
         """Return where the registry is, without credentials."""
         return without_credentials(self._registry_uri)
+
+    @property
+    def markers(self) -> MlflowMarkers:
+        """Return the registered models that stand for no model."""
+        return MlflowMarkers(self._calling)
+
+    @property
+    def store_file(self) -> Path | None:
+        """Return the database file or folder, for a registry without a server."""
+        return store_file(self._registry_uri)
 
     @cached_property
     def _tracking_uri(self) -> str:
