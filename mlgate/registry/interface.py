@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from mlgate.evidence import FileEntry
 from mlgate.model_version import ModelUri, ModelVersion
+from mlgate.registry.markers import Markers
 
 if TYPE_CHECKING:
     from mlgate.artifacts.hashing import Watch
@@ -141,6 +142,14 @@ class ModelRegistry(Protocol):
     @property
     def uri(self) -> str:
         """Where the registry is, without credentials."""
+
+    @property
+    def markers(self) -> Markers:
+        """What is created once or not at all: for `mlgate/locking`."""
+
+    @property
+    def store_file(self) -> Path | None:
+        """The file or folder of this machine that is the whole store; `None` where a server keeps it, or memory does."""
 
     def resolve(self, uri: ModelUri) -> ModelVersion:
         """Return the version that *uri* names now.

@@ -1,64 +1,61 @@
-"""What a remote artifact store says of its files without handing them out: its own marks of their content."""
+"""Markers: names in a registry that are created once or not at all, whoever asks at the same time. Pure.
 
-import posixpath
-import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from email.utils import parsedate_to_datetime
-from typing import Any
+A marker is a registered model without versions. Creating one is the only thing that a registry does atomically; what
+it is good for is `mlgate/locking`.
+"""
 
-from mlgate.registry.downloads import files_of
-from mlgate.registry.interface import StoredFile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
-_THREADS = 8
+# Whatever lists a registry's models leaves these out.
+MARKER_PREFIX = "mlgate-lock-"
 
 
-def list_store(store: Any) -> tuple[StoredFile, ...] | None:
-    """Return the files of an artifact repository with the etag of each; `None` where the store gives none.
+def is_marker(name: str) -> bool:
+    """Whether a registered model of that name is a marker and no model."""
+    return name.startswith(MARKER_PREFIX)
 
-    S3 is asked itself. A server that hands artifacts out is asked for the heads of its answers; MLflow's gives an etag
-    for what is on its own disk, and none for what it has to download first.
 
-    Args:
-        store: `RestStore`, or a repository of MLflow's client.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Marker:
+    """A marker as it stands in the registry: anybody may have written it.
 
-    Raises:
-        RegistryError: The store lists what it should not.
+    Attributes:
+        name: Begins with `MARKER_PREFIX`.
+        created_at: When, in seconds since 1970 by the clock of who keeps the registry; 0 where it does not tell.
+        tags: Those it was created with, and those set since.
     """
-    if hasattr(store, "_get_s3_client"):
-        return tuple(sorted(_in_bucket(store), key=lambda file: file.path))
-    if not hasattr(store, "headers"):
-        return None
-    # The smallest first: a server that has to download a file to say that it has no etag should have little to do.
-    paths = [path for path, _ in sorted(files_of(store), key=lambda entry: entry[1] or 0)]
-    if not paths or (first := _headed(store, paths[0])) is None:
-        return None
-    with ThreadPoolExecutor(_THREADS) as pool:
-        found = [first, *pool.map(lambda path: _headed(store, path), paths[1:])]
-    known = [file for file in found if file is not None]
-    return tuple(sorted(known, key=lambda file: file.path)) if len(known) == len(found) else None
+
+    name: str
+    created_at: float
+    tags: Mapping[str, str]
 
 
-def _headed(store: Any, path: str) -> StoredFile | None:
-    headers = store.headers(path)
-    etag, size, modified = (headers.get(name, "") for name in ("ETag", "Content-Length", "Last-Modified"))
-    # A weak one promises the same meaning, not the same bytes.
-    if not etag or etag.startswith("W/") or not size.isdecimal():
-        return None
-    changed_at = parsedate_to_datetime(modified).timestamp() if modified else time.time()
-    return StoredFile(path=path, size=int(size), marker=etag, changed_at=changed_at)
+class Markers(Protocol):
+    """The markers of one registry. Every method raises `RegistryError` where it does not answer."""
 
+    def create(self, name: str, tags: Mapping[str, str], text: str = "") -> Marker | None:
+        """Create a marker together with its tags; of several callers one gets it.
 
-def _in_bucket(store: Any) -> Iterator[StoredFile]:
-    bucket, root = store.parse_s3_compliant_uri(store.artifact_uri)
-    pages = store._get_s3_client().get_paginator("list_objects_v2")  # noqa: SLF001 - with the user's settings for it
-    for page in pages.paginate(Bucket=bucket, Prefix=f"{root.rstrip('/')}/"):
-        for entry in page.get("Contents", ()):
-            if not entry["Key"].endswith("/"):
-                changed = entry["LastModified"]
-                yield StoredFile(
-                    path=posixpath.relpath(entry["Key"], root),
-                    size=entry["Size"],
-                    marker=f"{entry['ETag']} {changed.isoformat()}",
-                    changed_at=changed.timestamp(),
-                )
+        Args:
+            name: Begins with `MARKER_PREFIX`.
+            tags: There from the first moment.
+            text: Its description, for a person who meets it.
+
+        Returns:
+            The marker; `None` where there is one of that name. That may be this call's own: a request that took effect
+            and whose answer was lost is sent again.
+        """
+
+    def find(self, name: str) -> Marker | None:
+        """Return a marker; `None` where there is none, or none that these credentials may read."""
+
+    def matching(self, prefix: str) -> Sequence[Marker]:
+        """Return the markers whose names begin with *prefix*, in any order: up to 100 by one look at the registry."""
+
+    def set_tag(self, name: str, key: str, value: str) -> bool:
+        """Set a tag; return whether there is such a marker."""
+
+    def delete(self, name: str) -> bool:
+        """Delete a marker; return whether there was one."""

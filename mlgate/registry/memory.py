@@ -24,6 +24,7 @@ from mlgate.registry.interface import (
     StoredWaiver,
 )
 from mlgate.registry.local import copy_directory, digest_directory, directory_version, list_directory, registered
+from mlgate.registry.memory_markers import MemoryMarkers
 
 
 @dataclass(slots=True)
@@ -50,6 +51,7 @@ class MemoryRegistry:
     """Model versions whose artifacts are folders of this machine. All methods may be called from any thread.
 
     Attributes:
+        markers: Created once or not at all.
         writes: Every tag, alias, description and run written, in order, for assertions and dry runs.
     """
 
@@ -62,12 +64,17 @@ class MemoryRegistry:
         self._events: list[tuple[str, StoredEvent]] = []
         self._datasets: dict[str, list[LoggedDataset]] = {}
         self._ids = itertools.count(1)
+        self.markers = MemoryMarkers()
         self.writes: list[str] = []
 
     @property
     def uri(self) -> str:
         """Return a name that is no address."""
         return "memory:"
+
+    @property
+    def store_file(self) -> None:
+        """Return `None`: nothing of it is on a disk."""
 
     def add(self, name: str, folder: Path, *, model_name: str = "model") -> ModelVersion:
         """Log the model directory *folder* in a run of its own and register it as the next version of *name*."""

@@ -7,7 +7,7 @@ taken for hostile: paths, sizes and types.
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import cached_property, partial
@@ -15,8 +15,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
-
-from tenacity import Retrying, retry_if_exception, stop_after_attempt
 
 from mlgate.artifacts.hashing import Watch
 from mlgate.errors import MlgateError, ModelNotFound, RegistryError
@@ -26,6 +24,7 @@ from mlgate.registry import mlflow_http as http
 from mlgate.registry import mlflow_journal as journal
 from mlgate.registry import tags as keys
 from mlgate.registry.downloads import digest, download
+from mlgate.registry.etags import list_store
 from mlgate.registry.interface import (
     JOURNAL,
     WAIVERS,
@@ -45,17 +44,15 @@ from mlgate.registry.local import (
     local_directory,
     registered,
 )
-from mlgate.registry.markers import list_store
 from mlgate.registry.mlflow_evidence import stored_evidence, stored_waiver
 from mlgate.registry.mlflow_gate_run import experiment_id_of, link_inputs, log, read_dataset, upload
 from mlgate.registry.mlflow_lookup import ABSENT, Lookup, error_code
+from mlgate.registry.mlflow_markers import MlflowMarkers
+from mlgate.registry.mlflow_race import again_after_a_race
 from mlgate.registry.mlflow_rest import RestClient, RestStore
-from mlgate.registry.urls import without_credentials
+from mlgate.registry.urls import store_file, without_credentials
 
 _DOWNLOADS = 8
-# Two first writers of one tag: MLflow reads, then inserts, and the database refuses the slower one.
-_LOST_RACE = "UNIQUE constraint failed", "duplicate key value", "Duplicate entry"
-_TRIES = 3
 # A probe this young is believed; an older one is repeated, so that a server that died is found out quickly.
 _PROBE_AGE_S = 15.0
 
@@ -80,6 +77,16 @@ class MlflowRegistry:
     def uri(self) -> str:
         """Return where the registry is, without credentials."""
         return without_credentials(self._registry_uri)
+
+    @property
+    def markers(self) -> MlflowMarkers:
+        """Return the registered models that stand for no model."""
+        return MlflowMarkers(self._calling)
+
+    @property
+    def store_file(self) -> Path | None:
+        """Return the database file or folder, for a registry without a server."""
+        return store_file(self._registry_uri)
 
     @cached_property
     def _tracking_uri(self) -> str:
@@ -234,7 +241,7 @@ class MlflowRegistry:
             lookup = Lookup(client, self.uri)
             for key, value in tags.items():
                 write = partial(client.set_model_version_tag, name, number, key, value)
-                lookup.found(version.uri, partial(_again_after_a_race, write))
+                lookup.found(version.uri, partial(again_after_a_race, write))
 
     def description(self, version: ModelVersion) -> str:
         """Return the description of a registered version as it stands now."""
@@ -386,13 +393,3 @@ def _answers(call: Any) -> str:
             return "yes"
         return f"no: {http.in_short(error)}"
     return "yes"
-
-
-def _again_after_a_race(write: Callable[[], Any]) -> Any:
-    """Call *write*, which may be repeated, once more where it lost a race: by then the row is there to be updated."""
-    retrying = Retrying(stop=stop_after_attempt(_TRIES), retry=retry_if_exception(_lost_race), reraise=True)
-    return retrying(write)
-
-
-def _lost_race(error: BaseException) -> bool:
-    return any(sign in str(error) for sign in _LOST_RACE)

@@ -7,11 +7,13 @@ import difflib
 import re
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import islice
 from typing import Any
 
 from mlgate.errors import ModelNotFound, RegistryError
 from mlgate.model_version import ModelUri, ModelVersion
 from mlgate.registry import tags as keys
+from mlgate.registry.markers import is_marker
 
 # How MLflow says "there is none"; a missing alias and an impossible run id are invalid parameters to it.
 ABSENT = frozenset({"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND", "ENDPOINT_NOT_FOUND"})
@@ -78,7 +80,8 @@ class Lookup:
         except Exception as error:
             if error_code(error) not in ABSENT:
                 raise
-        known = [str(model.name) for model in self._client.search_registered_models(max_results=PAGE)]
+        every = pages(lambda token: self._client.search_registered_models(max_results=PAGE, page_token=token))
+        known = list(islice((str(model.name) for model in every if not is_marker(str(model.name))), PAGE))
         close = difflib.get_close_matches(name, known, n=3) or known[:10]
         raise ModelNotFound(
             f"there is no registered model '{name}' in {self._place}",

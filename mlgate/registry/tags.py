@@ -23,6 +23,12 @@ WAIVED = "mlgate.waived"
 EVENT = "mlgate.event"
 DATA = "mlgate.data"
 
+# On the markers of `mlgate/locking`.
+LOCK_HOLDER = "mlgate.lock.holder"
+LOCK_TOKEN = "mlgate.lock.token"  # noqa: S105 - says which attempt created it, and is no secret
+LOCK_EXPIRY_S = "mlgate.lock.expiry_s"
+LOCK_RELEASED = "mlgate.lock.released"
+
 # MLflow's own keys: a run's kind (its UI knows `test`) and its description.
 RUN_TYPE = MappingProxyType({"mlflow.runType": "test"})
 NOTE = "mlflow.note.content"

@@ -1,6 +1,8 @@
-"""Addresses as they may be shown: without credentials. Pure."""
+"""Addresses: as they may be shown, without credentials, and whether they name a file of this machine. Pure."""
 
 import re
+from pathlib import Path
+from urllib.parse import unquote, urlparse
 
 # Up to the last "@" of the authority: people write passwords that hold an "@" without escaping it.
 _USER_PART = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*://)[^/?#\s'\"<>]*@")
@@ -16,3 +18,13 @@ def without_credentials(text: str) -> str:
     """
     stripped = _USER_PART.sub(r"\g<scheme>", text)
     return _HEADER.sub(r"\1 …", _QUERY.sub(r"\g<address>", stripped))
+
+
+def store_file(uri: str) -> Path | None:
+    """Return the SQLite file, or the folder, that a registry's address names; `None` where others keep the store."""
+    if database := re.match(r"sqlite(?:\+\w+)?:///(?P<path>[^?]*)", uri):
+        return None if database["path"] in ("", ":memory:") else Path(database["path"])
+    parsed = urlparse(uri)
+    if parsed.scheme == "file":
+        return Path(unquote(parsed.path))
+    return Path(uri) if uri and not parsed.scheme else None

@@ -7,7 +7,7 @@ import pytest
 
 from mlgate.errors import RegistryError
 from mlgate.registry.downloads import digest
-from mlgate.registry.markers import list_store
+from mlgate.registry.etags import list_store
 
 
 class Streams:
