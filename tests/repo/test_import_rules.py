@@ -14,7 +14,7 @@ STDLIB = sys.stdlib_module_names
 PURE = {
     "quantities", "check_id", "typed_json", "evidence", "model_version", "verdict", "gate", "errors", "policy",
     "statistics", "serving.v2_request", "scoring.payloads", "scoring.protocols", "scoring.v2", "scoring.answers", "scoring.equality",
-    "waivers", "attest.waiver", "compatibility", "scoring.bad_requests", "scoring.wrong_values", "scoring.encodings", "scoring.leaks", "scoring.no_rows", "scoring.params",
+    "waivers", "attest.waiver", "registry.markers", "promotion", "promotion.journal", "promotion.fallback", "compatibility", "scoring.bad_requests", "scoring.wrong_values", "scoring.encodings", "scoring.leaks", "scoring.no_rows", "scoring.params",
     "evaluation.evidence_details", "evaluation.sample", "evaluation.answer_batch", "evaluation.answer_columns", "evaluation.conformance", "evaluation.mapping_check",
     "evaluation.rows", "evaluation.metrics", "evaluation.comparison", "evaluation.outputs",
     "evaluation.metrics.catalogue", "evaluation.metrics.counts", "evaluation.metrics.coverage", "evaluation.metrics.losses", "evaluation.metrics.ranking", "evaluation.metrics.shares", "evaluation.metrics.squares", "evaluation.metrics.tables",
@@ -34,7 +34,7 @@ PURE_MAY = {
     "scipy": None,
     "hypothesis": {"generation.pattern"},  # draws texts that match a pattern, and does no more
     "hdrh": {"load.tally"},  # a histogram is arithmetic
-    "rfc8785": {"evidence", "attest.statement", "attest.waiver"},  # canonical JSON is a format, not a service
+    "rfc8785": {"evidence", "attest.statement", "attest.waiver", "promotion.journal"},  # canonical JSON is a format, not a service
     "cryptography": {"attest.keys"},  # signing is arithmetic; only a new key takes randomness
     "packaging": {"images.recipe", "images.requirements", "images.pins"},  # PEP 440 and 508 are formats too
     "pydantic": {
