@@ -23,6 +23,8 @@ _BOUNDS = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
     # A hostile server may ask for an hour.
     "MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER": "false",
+    # A gate tells nobody but its registry that it runs.
+    "MLFLOW_DISABLE_TELEMETRY": "true",
 }
 # These are ours whatever the user set: standard output belongs to the machine-readable result, and MLflow prints
 # the tracking URI, credentials and all.

@@ -34,7 +34,12 @@ PURE_MAY = {
     "scipy": None,
     "hypothesis": {"generation.pattern"},  # draws texts that match a pattern, and does no more
     "hdrh": {"load.tally"},  # a histogram is arithmetic
-    "rfc8785": {"evidence", "attest.statement", "attest.waiver", "promotion.journal"},  # canonical JSON is a format, not a service
+    "rfc8785": {
+        "evidence",
+        "attest.statement",
+        "attest.waiver",
+        "promotion.journal",
+    },  # canonical JSON is a format, not a service
     "cryptography": {"attest.keys"},  # signing is arithmetic; only a new key takes randomness
     "packaging": {"images.recipe", "images.requirements", "images.pins"},  # PEP 440 and 508 are formats too
     "pydantic": {
