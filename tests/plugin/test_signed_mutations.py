@@ -96,9 +96,11 @@ def test_no_leaf_of_what_a_real_run_signed_can_be_changed(gate, key):
         raw = rfc8785.dumps(other)
         (unsigned,) = gate(envelope=replace(good, payload=raw).to_bytes()).reasons
         assert unsigned.code == "signature_other_bytes", where
+        places.append(where)
+        if where.startswith(f".predicate.{MLGATE_EVIDENCE}.document."):
+            continue  # signed again below, with its digest made to fit
         (signed,) = gate(envelope=sign(raw, [key])).reasons
         assert signed.code.startswith(("statement_other_", "attestation_")), where
-        places.append(where)
     inside = document["predicate"][MLGATE_EVIDENCE]["document"]
     for where, other in leaves(inside):
         fitted = copy.deepcopy(document)
