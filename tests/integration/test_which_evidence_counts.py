@@ -215,3 +215,22 @@ def test_a_first_run_that_is_killed_admits_nothing_and_never_reads_like_a_pass(d
         assert finished or admission.reasons[0].code == "no_evidence"
         assert finished or desk.status is None
     assert desk.status == "passed"
+
+
+def test_whoever_may_delete_runs_brings_an_older_signed_pass_back(desk):
+    """What no signature prevents (docs/trust.md): `evidence.max_age` bounds for how long."""
+    from mlflow import MlflowClient
+
+    good = desk.publish(desk.evidence(passed=True, minutes_ago=60))
+    bad = desk.publish(desk.evidence(passed=False, minutes_ago=30))
+    assert (desk.gate().admitted, desk.gate().run_id) == (False, bad)
+    MlflowClient(desk.registry.uri).delete_run(bad)
+    assert (desk.gate().admitted, desk.gate().run_id) == (True, good)
+
+
+def test_tags_and_an_alias_that_anybody_wrote_admit_nothing(desk):
+    """A PASSED tag proves nothing, and neither does the champion's place; the signed refusal stays one."""
+    desk.publish(desk.evidence(passed=False, minutes_ago=30))
+    desk.registry.set_tags(desk.version, {"mlgate.status": "passed", "mlgate.suite.cold_start": "passed"})
+    desk.registry.set_alias(desk.version.name, "champion", desk.version.version)
+    assert [reason.code for reason in desk.gate().reasons] == ["failed"]
