@@ -1,6 +1,6 @@
 # The same names that CI runs. `make demo` and `make test` do all set-up themselves, and say so when there is none to do.
 .DEFAULT_GOAL := help
-.PHONY: help setup venv engine base-image registry postgres demo test lint typing unit plugin suites integration wheel bench format clean
+.PHONY: help setup venv engine base-image registry postgres demo test lint typing unit plugin suites integration wheel policy-diff bench format clean
 
 PYTEST := .venv/bin/pytest
 
@@ -51,6 +51,11 @@ integration: setup registry postgres ## Real container engine, real MLflow serve
 
 wheel: venv ## Install the built wheel in an empty environment and collect the suites there
 	$(PYTEST) tests/repo -m slow -q
+
+BASE := main
+policy-diff: venv ## Say what became weaker since BASE in the policies that ship
+	.venv/bin/mlgate policy diff $(BASE):mlgate/cli/mlgate.yaml mlgate/cli/mlgate.yaml
+	.venv/bin/mlgate policy diff $(BASE):mlgate/demo/mlgate.yaml mlgate/demo/mlgate.yaml
 
 bench: setup ## Print the numbers of the README
 	.venv/bin/python benchmarks/idle_tax.py

@@ -187,7 +187,7 @@ def _choose(
         else:
             return candidate, evidence, None
     # The registry's order is whoever's may copy a run there; the time is signed.
-    for place, candidate, evidence in sorted(matching, key=lambda found: _age_key(policy, today, found[2])):
+    for place, candidate, evidence in sorted(matching, key=lambda found: _age_key(policy, today, *found[1:])):
         found = vouching(candidate.envelope, evidence, today.signers, today.now)
         if isinstance(found, Signer):
             return candidate, evidence, found
@@ -201,13 +201,17 @@ def _choose(
     return Admission(admitted=False, reasons=tuple(reasons.values()), enveloped=enveloped)
 
 
-def _age_key(policy: Policy, today: Today, evidence: Evidence) -> tuple[float, bool]:
-    """Return what sorts the newest first; of two that finished together, the one that does not pass."""
+def _age_key(policy: Policy, today: Today, stored: StoredEvidence, evidence: Evidence) -> tuple[float, bool, str]:
+    """Return what sorts the newest first; of two that finished together, the one that is refused.
+
+    The last part settles the rest, so that nothing depends on the order in which a registry lists.
+    """
     try:
         finished = parse_time(evidence.finished_at)
     except (ValueError, OverflowError):
         finished = _NO_TIME  # refused by its age, and so before what it might hide
-    return -finished.timestamp(), assess(policy, evidence, today.now).outcome is VerdictOutcome.PASSED
+    passed = assess(policy, evidence, today.now).outcome is VerdictOutcome.PASSED
+    return -finished.timestamp(), passed and not _comparisons(policy, today, evidence), digest_of(stored.raw)
 
 
 def read_evidence(stored: StoredEvidence) -> Evidence:

@@ -1,10 +1,10 @@
 """Policy: what must hold before a model version may be promoted. The values of `mlgate.yaml`, parsed and checked."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
@@ -193,16 +193,11 @@ class Policy:
         return None if name is None else self.folder / name
 
     @property
-    def load_files(self) -> tuple[Path, ...]:
-        """Files that decide what the load suite sends, a recorded trace or the user's own locustfile, resolved."""
-        return tuple(self.folder / name for name in self.values.load.files)
-
-    @property
-    def _metric_files(self) -> tuple[Path, ...]:
+    def _metric_files(self) -> tuple[str, ...]:
         """The user's own metrics: of each the whole package at the top, since a function calls others beside it."""
         modules = (name.partition(":")[0] for name in self.values.accuracy.own_metrics)
         tops = dict.fromkeys(module.partition(".")[0] for module in modules)
-        return tuple(self.folder / top if (self.folder / top).is_dir() else self.folder / f"{top}.py" for top in tops)
+        return tuple(top if (self.folder / top).is_dir() else f"{top}.py" for top in tops)
 
     def effective(self) -> dict[str, Any]:
         """Return every value by section, defaults filled in, as JSON."""
@@ -215,16 +210,26 @@ class Policy:
         """Digest of the effective values that decide what a run does, and of the bytes of the files that they name."""
         effective = self.effective()
         digested: dict[str, Any] = {section: effective[section] for section in DIGESTED}
-        digested["own_check_files"] = _digest_files(self.own_checks)
-        digested["metric_files"] = _digest_files(self._metric_files)
-        if self.load_files:
-            digested["load_files"] = _digest_files(self.load_files)
+        digested["own_check_files"] = self._digest_files(self.values.own_checks)
+        digested["metric_files"] = self._digest_files(self._metric_files)
+        if self.values.load.files:
+            digested["load_files"] = self._digest_files(self.values.load.files)
         if self.regressions is not None:  # not where there are none: evidence of before stays what it was
             digested["regression_files"] = [
                 [str(path.relative_to(self.regressions)), canonical_digest(path.read_bytes().hex())]
                 for path in regression_files(self.regressions)
             ]
         return canonical_digest(digested)
+
+    def _digest_files(self, names: Sequence[str]) -> list[list[str]]:
+        """Return each file at or below *names* with its digest, by its whole path: a conftest.py is about what lies beside it."""
+        found = {
+            str(PurePosixPath(name, file.relative_to(path))): file
+            for name, path in ((name, self.folder / name) for name in names)
+            for file in ([path] if path.is_file() else path.rglob("*.py"))
+            if file.is_file() and "__pycache__" not in file.parts
+        }
+        return [[name, canonical_digest(found[name].read_bytes().hex())] for name in sorted(found)]
 
     def expected_checks(self, *, champion: bool) -> dict[str, tuple[str, ...]]:
         """Return suite to the check ids that must be in the evidence.
@@ -267,16 +272,6 @@ class Policy:
         memory = ("cold_start.peak_memory",) if section.peak_memory is not None else ()
         regression = ("cold_start.regression",) if champion and section.max_ratio_to_champion is not None else ()
         return ("cold_start.ready", "cold_start.first_prediction", *memory, *regression)
-
-
-def _digest_files(paths: tuple[Path, ...]) -> list[list[str]]:
-    files = sorted(
-        file
-        for path in paths
-        for file in ([path] if path.is_file() else path.rglob("*.py"))
-        if file.is_file() and "__pycache__" not in file.parts
-    )
-    return [[str(file.name), canonical_digest(file.read_bytes().hex())] for file in files]
 
 
 __all__ = [

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlgate.artifacts.directory import digest_files, files_digest, walk
+from mlgate.artifacts.digest import files_digest
+from mlgate.artifacts.directory import digest_files, walk
 from mlgate.artifacts.hashing import Watch
 from mlgate.attest.directory import Expected, Vouched, byte_reasons, name_reasons, vouched
 from mlgate.attest.dsse import MAX_ENVELOPE_BYTES

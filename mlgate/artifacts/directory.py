@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
+from mlgate.artifacts.digest import files_digest
 from mlgate.artifacts.hashing import Watch, hash_files, open_descriptor
 from mlgate.artifacts.mlmodel import MAX_BYTES, MLmodel, parse_mlmodel, python_version, read_yaml
 from mlgate.artifacts.signature import Signature, parse_signature
 from mlgate.errors import ModelDirectoryError
-from mlgate.evidence import FileEntry, canonical_digest
+from mlgate.evidence import FileEntry
 from mlgate.images.requirements import constraint_names
 
 # MLflow writes it while downloading by a registered name: it names the URI, not the model.
@@ -96,12 +97,6 @@ def require_mlmodel(path: Path) -> None:
     """
     if not (path / "MLmodel").is_file():
         raise ModelDirectoryError(f"{path} has no MLmodel file", hint="name a directory written by mlflow's save_model")
-
-
-def files_digest(files: Sequence[FileEntry]) -> str:
-    """Return the digest of a whole directory from its files, in whatever order they come."""
-    entries = [{"path": file.path, "size": file.size, "sha256": file.sha256} for file in files]
-    return canonical_digest(sorted(entries, key=lambda entry: str(entry["path"])))
 
 
 def walk(root: Path) -> tuple[str, ...]:

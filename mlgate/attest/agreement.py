@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from enum import StrEnum
 
+from mlgate.artifacts.digest import files_digest
 from mlgate.attest.statement import Resource, Statement, statement_about
 from mlgate.errors import EvidenceError
 from mlgate.evidence import Evidence
@@ -74,6 +75,8 @@ def _compared(statement: Statement, expected: Statement) -> Iterator[tuple[Disag
     yield Disagreement.FILES, "a file", statement.subjects[1:last], expected.subjects[1:last]
     yield Disagreement.FILES, "a file in the evidence", subject.files, wanted.files
     yield Disagreement.FILES, "the artifact digest", subject.artifact_digest, wanted.artifact_digest
+    # The gate holds the digest against the store, a pod the files: whoever signs must not have two models in one statement.
+    yield Disagreement.FILES, "what its files amount to", subject.artifact_digest, files_digest(subject.files)
     yield Disagreement.IMAGE, "the image", statement.subjects[last:], expected.subjects[last:]
     for name, code in _CONFIGURED.items():
         yield code, f"the {name}", _named(statement.configuration, name), _named(expected.configuration, name)

@@ -34,6 +34,7 @@ def check(
     file: Annotated[str | None, typer.Argument(metavar="FILE", help="Default: mlgate.yaml upward from here")] = None,
 ) -> int:
     """Exit 2 with one line where it can not."""
+    from mlgate.own_suites import undecided_suites, words
     from mlgate.policy_file import load_policy
 
     loaded = load_policy(Path(file) if file else None)
@@ -50,6 +51,8 @@ def check(
 
         read_regressions(loaded.regressions, name=loaded.values.properties.regressions or "")
     result(f"{loaded.path or 'built-in policy'}: ok, requires {', '.join(loaded.requires)}")
+    for suite in undecided_suites(loaded):
+        result(f"own_checks: {words(suite)}")
     return 0
 
 

@@ -11,7 +11,8 @@ import requests
 from docker.models.containers import Container
 
 from mlgate.artifacts.archive import archive_files, first_difference
-from mlgate.artifacts.directory import ModelDirectory, files_digest
+from mlgate.artifacts.digest import files_digest
+from mlgate.artifacts.directory import ModelDirectory
 from mlgate.errors import ConfigError, EngineError
 from mlgate.evidence import FileEntry
 from mlgate.images.docker import find_base

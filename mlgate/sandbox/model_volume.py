@@ -33,7 +33,7 @@ FILL_TIMEOUT_S = 1800.0
 WAIT_S = 0.3
 LOOKERS_S = 10.0
 _CONFLICT = 409
-# The artifact digest (`mlgate.artifacts.directory.files_digest`) by the standard library alone. Sorted keys without blanks
+# The artifact digest (`mlgate.artifacts.digest.files_digest`) by the standard library alone. Sorted keys without blanks
 # are RFC 8785's form for entries like these: printable text and whole numbers.
 _DIGEST = f"""
 import hashlib, json, os, stat, sys

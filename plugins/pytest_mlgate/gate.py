@@ -225,6 +225,11 @@ class Gate:
         except ConfigError as error:
             raise pytest.UsageError(str(error)) from None
 
+    def pytest_report_collectionfinish(self, items: Sequence[pytest.Item]) -> list[str]:
+        """Say which suites of the user's own decide nothing."""
+        checks = {key for item in items if (key := item.stash.get(CHECK, None)) is not None}
+        return summary.not_judged(self.session, self.recorder.suites_of(checks))
+
     # Running
 
     @pytest.hookimpl(tryfirst=True)

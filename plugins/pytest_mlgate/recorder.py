@@ -32,6 +32,10 @@ class Recorder:
         self._entries.setdefault(key, _Entry(suite=suite))
         return not known
 
+    def suites_of(self, keys: Iterable[str]) -> frozenset[str]:
+        """Return the suites of collected checks."""
+        return frozenset(self._entries[key].suite for key in keys)
+
     def started(self, key: str) -> None:
         """Note that a check runs; a second run (a rerun plugin) will not pass."""
         self._entries[key].runs += 1

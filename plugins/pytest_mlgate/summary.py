@@ -1,11 +1,12 @@
 """What a gate run prints: the header, the table of checks, and the verdict last."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from mlgate.check_id import readable_check_id
 from mlgate.evidence import CheckResult, Evidence, Outcome
 from mlgate.images.labels import MODEL_PATH
+from mlgate.own_suites import words
 from mlgate.publication import measured_text
 from mlgate.quantities import format_number
 from mlgate.report.words import is_advisory
@@ -42,6 +43,12 @@ def header(session: GateSession) -> list[str]:
     if session.partial:
         lines.append(f"mlgate: PARTIAL: only {', '.join(session.suites)}; writes no tags, admits nothing")
     return lines
+
+
+def not_judged(session: GateSession, collected: Iterable[str]) -> list[str]:
+    """Return a line for every suite that runs and that the policy does not require."""
+    undecided = () if session.replays else sorted({*collected} - {"environment", *session.suites})
+    return [f"mlgate: NOT JUDGED: {words(suite)}" for suite in undecided]
 
 
 def write_table(reporter: Any, session: GateSession) -> None:

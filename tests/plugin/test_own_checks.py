@@ -227,3 +227,16 @@ def test_checks_in_classes_are_checks(own):
     )
     assert own.run().ret == 0
     assert own.outcomes()["rules.method"] == "passed"
+
+
+def test_a_suite_that_the_policy_does_not_require_is_told_before_it_runs(own):
+    """It is recorded and decides nothing, which nobody should find out by a failure that was promoted."""
+    own.policy("schema", "own_checks: [acceptance/]")
+    own.acceptance("mlgate_record(Finding(outcome=Outcome.FAILED, reason='no'))")
+    result = own.run()
+    line = "mlgate: NOT JUDGED: suite rules is not in requires: its checks are recorded, and decide nothing"
+    assert result.outlines.count(line) == 1
+    assert own.evidence().verdict.outcome == "passed"
+    assert own.outcomes()["rules.one"] == "failed"
+    own.policy("schema, rules", "own_checks: [acceptance/]")
+    assert "NOT JUDGED" not in own.run().stdout.str()

@@ -135,3 +135,15 @@ def test_the_pipelines_job_is_in_the_evidence(gated, monkeypatch):
     monkeypatch.setenv("CI_JOB_URL", "https://git.example.org/churn/-/jobs/1")
     assert gated.run().ret == 0
     assert gated.evidence().ci["CI_JOB_URL"] == "https://git.example.org/churn/-/jobs/1"
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/environ"), reason="the system has no /proc")  # noqa: PTH110  (text)
+def test_code_in_the_run_can_still_read_the_key(gated, keys):
+    """What a process was started with stays in /proc: whoever decides what the pipeline runs has the key (docs/trust.md)."""
+    gated.policy("schema, rules", more="own_checks: [acceptance]")
+    gated.acceptance(
+        "import os, pathlib\n    assert 'MLGATE_SIGNING_KEY' not in os.environ\n"
+        "    assert b'MLGATE_SIGNING_KEY=' in pathlib.Path('/proc/self/environ').read_bytes()\n"
+        "    mlgate_record(PASSED)"
+    )
+    assert gated.run_subprocess().ret == 0

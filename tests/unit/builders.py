@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 from hypothesis import strategies as st
 
+from mlgate.artifacts.digest import files_digest
 from mlgate.check_id import parse_check_id
 from mlgate.evidence import (
     Cause,
@@ -28,7 +29,8 @@ from mlgate.policy import Policy
 from mlgate.policy_file import parse_policy
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
-BYTES, CHAMPION_BYTES, DATA = "sha256:" + "a" * 64, "sha256:" + "b" * 64, "sha256:" + "d" * 64
+FILES = (FileEntry(path="MLmodel", size=10, sha256="0" * 64),)
+BYTES, CHAMPION_BYTES, DATA = files_digest(FILES), "sha256:" + "b" * 64, "sha256:" + "d" * 64
 WITH_ACCURACY = (
     "accuracy: {data: holdout.csv, label: y, metrics: {f1: {min: 0.5, margin: 0.1}, accuracy: {margin: 0.1}}}\n"
 )
@@ -70,7 +72,7 @@ def admissible(policy: Policy, *, champion: bool = True, **changes) -> Evidence:
             model_id="m-1",
             source_run_id="r-1",
             artifact_digest=BYTES,
-            files=(FileEntry(path="MLmodel", size=10, sha256="0" * 64),),
+            files=FILES,
         ),
         image=image(),
         sandbox=SandboxFacts(kind="container", engine="docker", cpus=1.0, memory=2**30, network="none", host="ci"),

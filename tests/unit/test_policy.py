@@ -157,6 +157,21 @@ def test_the_bytes_of_an_own_check_are_in_the_digest(tmp_path):
     assert digest() == seen[1]
 
 
+@pytest.mark.parametrize(
+    "policy", ["own_checks: [mine/]\n", "accuracy: {label: y, metrics: {'mine:f': {min: 0, better: more}}}\n"]
+)
+def test_a_file_that_moves_to_another_folder_changes_the_digest(tmp_path, policy):
+    """A conftest.py is about what lies beside it: the whole path is digested, and not the name alone."""
+    digests = []
+    for number, name in enumerate(("mine/a/conftest.py", "mine/b/conftest.py", "mine/a/conftest.py")):
+        folder = tmp_path / str(number)
+        (folder / name).parent.mkdir(parents=True)
+        (folder / name).write_text("x = 1\n")
+        (folder / "mlgate.yaml").write_text(policy)
+        digests.append(load_policy(folder / "mlgate.yaml").digest)
+    assert digests[0] == digests[2] != digests[1]
+
+
 def test_the_digest_does_not_depend_on_where_the_policy_lies(tmp_path):
     """A laptop and a runner judge by the same policy."""
     digests = set()

@@ -6,7 +6,8 @@ import tarfile
 import pytest
 
 from mlgate.artifacts.archive import archive_files, first_difference
-from mlgate.artifacts.directory import digest_files, files_digest, walk
+from mlgate.artifacts.digest import files_digest
+from mlgate.artifacts.directory import digest_files, walk
 from mlgate.errors import ModelDirectoryError
 from mlgate.evidence import FileEntry
 

@@ -6,7 +6,8 @@ import shutil
 
 import pytest
 
-from mlgate.artifacts.directory import files_digest, read_directory
+from mlgate.artifacts.digest import files_digest
+from mlgate.artifacts.directory import read_directory
 from mlgate.artifacts.signature import Column, DataType
 from mlgate.errors import ModelDirectoryError
 from mlgate.evidence import FileEntry, canonical_digest

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from mlgate.artifacts.digest import files_digest
 from mlgate.attest.keys import KeyKind, generate
 from mlgate.attest.signers import Signer
 from mlgate.evidence import FileEntry
@@ -43,4 +44,4 @@ def evidence():
     )
     facts = image(image_digest="sha256:" + "5" * 64, registry_digest="sha256:" + "6" * 64)
     assert whole.verdict.outcome == VerdictOutcome.PASSED
-    return replace(whole, subject=replace(whole.subject, files=files), image=facts)
+    return replace(whole, subject=replace(whole.subject, files=files, artifact_digest=files_digest(files)), image=facts)

@@ -5,7 +5,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from mlgate.artifacts.directory import digest_files, files_digest, walk
+from mlgate.artifacts.digest import files_digest
+from mlgate.artifacts.directory import digest_files, walk
 from mlgate.attest.dsse import sign
 from mlgate.attest.statement import statement_about
 from mlgate.policy_file import parse_policy

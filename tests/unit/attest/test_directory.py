@@ -6,6 +6,7 @@ from datetime import date, timedelta
 
 import pytest
 
+from mlgate.artifacts.digest import files_digest
 from mlgate.attest.directory import MAX_NAMED, Expected, Vouched, name_reasons, vouched
 from mlgate.attest.keys import KeyKind, generate
 from mlgate.attest.signers import Signer
@@ -95,10 +96,14 @@ def test_two_files_with_each_others_content_are_refused(model):
 
 
 def test_evidence_with_another_artifact_digest_is_refused(model):
-    """The same files by name and content, and not what the gate admitted: a size, or a file listed twice."""
-    evidence = evidence_of(model)
-    subject = replace(evidence.subject, artifact_digest="sha256:" + "9" * 64)
-    deliver(model, signed(replace(evidence, subject=subject), KEY))
+    """A statement whose digest is not that of its files; and one that fits, with a size that is not the file's."""
+    subject = evidence_of(model).subject
+    other = replace(subject, artifact_digest="sha256:" + "9" * 64)
+    deliver(model, signed(replace(evidence_of(model), subject=other), KEY))
+    assert codes(model) == ["statement_other_files"]
+    files = tuple(replace(file, size=file.size + 1) for file in subject.files)
+    resized = replace(subject, files=files, artifact_digest=files_digest(files))
+    deliver(model, signed(replace(evidence_of(model), subject=resized), KEY))
     assert codes(model) == ["other_bytes"]
 
 
