@@ -5,6 +5,7 @@ import secrets
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 
 from mlgate.attest.keys import KeyMaterialError, SigningKey, read_private
@@ -16,8 +17,17 @@ MAX_KEY_BYTES = 16 * 1024
 _BEGIN = "-----BEGIN "
 
 
-def write_pair(key: SigningKey, *, private: Path, public: Path, passphrase: str | None) -> None:
+def write_pair(
+    key: SigningKey, *, private: Path, public: Path, passphrase: str | None, expires: date | None = None
+) -> None:
     """Write both files of a pair, the private one readable by its owner only; all of it or nothing.
+
+    Args:
+        key: Signs and verifies.
+        private: The file that signs.
+        public: The file that is listed.
+        passphrase: Encrypts the private one; `None` leaves it open.
+        expires: First day, in UTC, on which the public one is believed no more; `None` for no end.
 
     Raises:
         KeyMaterialError: One of them is there already and stays as it is, or the folder can not keep them.
@@ -25,7 +35,8 @@ def write_pair(key: SigningKey, *, private: Path, public: Path, passphrase: str 
     for path in (private, public):
         if path.is_symlink() or path.exists():
             raise _there_already(path)
-    with _staged(private, key.pem(passphrase), 0o600) as new_private, _staged(public, key.public.pem(), 0o644) as new:
+    listed = (b"" if expires is None else f"# expires: {expires}\n".encode()) + key.public.pem()
+    with _staged(private, key.pem(passphrase), 0o600) as new_private, _staged(public, listed, 0o644) as new:
         _link(new_private, private)
         try:
             _link(new, public)
