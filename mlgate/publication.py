@@ -9,20 +9,21 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from mlgate.attest.bundle import is_bundle
 from mlgate.check_id import mlflow_name
 from mlgate.errors import OutputError
 from mlgate.evidence import Evidence, Outcome
 from mlgate.failure import file_name
 from mlgate.model_version import ModelVersion
 from mlgate.quantities import format_measured
-from mlgate.registry.interface import ENVELOPE_FILE, GateRun, ModelRegistry
+from mlgate.registry.interface import BUNDLE_FILE, ENVELOPE_FILE, GateRun, ModelRegistry
 from mlgate.registry.tags import NOTE, run_tags, verdict_line, version_tags, with_verdict_line
 from mlgate.report.html import render_html
 from mlgate.report.junit import render_junit
 from mlgate.report.markdown import render_markdown
 
 # evidence.json comes last: whoever sees it finds the files it belongs to beside it.
-_FILES = ("report.html", "report.md", "junit.xml", "policy.yaml", "failures", "load", "accuracy", ENVELOPE_FILE, "evidence.json")  # fmt: skip
+_FILES = ("report.html", "report.md", "junit.xml", "policy.yaml", "failures", "load", "accuracy", ENVELOPE_FILE, BUNDLE_FILE, "evidence.json")  # fmt: skip
 
 
 def write_files(
@@ -33,7 +34,8 @@ def write_files(
     Args:
         evidence: Of a finished run.
         folder: An existing one.
-        envelope: The signed statement about *evidence*; `None` where nothing is signed.
+        envelope: The signed statement about *evidence*, a DSSE envelope or a Sigstore bundle; `None` where nothing is
+            signed.
         signature: What the reports say of it.
     """
     failures = folder / "failures"
@@ -53,7 +55,7 @@ def write_files(
     (folder / "junit.xml").write_bytes(render_junit(evidence))
     (folder / "policy.yaml").write_text(evidence.policy.text, "utf-8")
     if envelope is not None:
-        (folder / ENVELOPE_FILE).write_bytes(envelope)
+        (folder / (BUNDLE_FILE if is_bundle(envelope) else ENVELOPE_FILE)).write_bytes(envelope)
     (folder / "evidence.json").write_bytes(evidence.canonical())
 
 

@@ -6,10 +6,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from mlgate.attest.agreement import agrees
-from mlgate.attest.signers import Signer
+from mlgate.attest.pipeline import Listed, disagrees
+from mlgate.attest.refusal import Refusal, Refused
 from mlgate.attest.statement import Statement, TestResult, read_statement
 from mlgate.attest.untrusted import AttestationError
-from mlgate.attest.verification import Refusal, Refused, verify
+from mlgate.attest.verification import verify
 from mlgate.evidence import Evidence, FileEntry
 from mlgate.quantities import format_duration
 from mlgate.verdict import CLOCK_SKEW, Reason, parse_time
@@ -35,7 +36,7 @@ class Expected:
         policy: Judges the evidence again; `None` takes the signed result.
     """
 
-    signers: Sequence[Signer]
+    signers: Sequence[Listed]
     now: datetime
     uri: str | None = None
     max_age_s: float | None = None
@@ -46,7 +47,7 @@ class Expected:
 class Vouched:
     """A statement that a listed signer vouches for, and what stands against believing it; nothing where it may be."""
 
-    signer: Signer
+    signer: Listed
     statement: Statement
     reasons: tuple[Reason, ...]
 
@@ -70,7 +71,8 @@ def vouched(raw: bytes | None, expected: Expected, *, place: str) -> Vouched | R
         statement = read_statement(accepted.payload)
     except AttestationError as error:
         return Reason(code=error.code, message=error.message)
-    if disagreement := agrees(statement, statement.evidence):
+    evidence = statement.evidence
+    if disagreement := agrees(statement, evidence) or disagrees(accepted.signer, evidence):
         return disagreement
     return Vouched(
         signer=accepted.signer, statement=statement, reasons=tuple(_statement_reasons(raw, statement, expected))

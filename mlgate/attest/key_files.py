@@ -7,9 +7,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from mlgate.attest.keyless import read_pipeline
 from mlgate.attest.keys import KeyMaterialError, SigningKey, read_private
-from mlgate.attest.signers import MAX_SIGNER_BYTES, Signer, parse_signer
+from mlgate.attest.pipeline import Listed
+from mlgate.attest.signers import MAX_SIGNER_BYTES, parse_signer
+
+if TYPE_CHECKING:
+    from mlgate.policy_signers import PipelineSigner
 
 KEY_VARIABLE = "MLGATE_SIGNING_KEY"
 PASSPHRASE_VARIABLE = "MLGATE_KEY_PASSPHRASE"  # noqa: S105  (its name, not what it holds)
@@ -70,13 +76,25 @@ def load_signing_key(environment: Mapping[str, str], path: Path | None = None) -
     return read_private(_read(Path(given), MAX_KEY_BYTES), passphrase=passphrase, name=given)
 
 
-def read_signers(names: Sequence[str], folder: Path) -> tuple[Signer, ...]:
+def read_signers(
+    entries: "Sequence[str | PipelineSigner]", folder: Path, *, offline: bool = False
+) -> tuple[Listed, ...]:
     """Read the signers that a policy lists; paths are relative to *folder*.
 
+    Args:
+        entries: Names of key files, and pipelines.
+        folder: Of the policy.
+        offline: Whether a pipeline without a trust root of its own is an error.
+
     Raises:
-        KeyMaterialError: One can not be read: a gate that left it out would refuse, or admit, without a word.
+        ConfigError: One can not be read: a gate that left it out would refuse, or admit, without a word.
     """
-    return tuple(parse_signer(_read(folder / name, MAX_SIGNER_BYTES), name=name) for name in names)
+    return tuple(
+        parse_signer(_read(folder / entry, MAX_SIGNER_BYTES), name=entry)
+        if isinstance(entry, str)
+        else read_pipeline(entry, folder, offline=offline)
+        for entry in entries
+    )
 
 
 def _read(path: Path, limit: int) -> bytes:

@@ -10,7 +10,7 @@ from mlgate.cli.console import Output, coloured, emit_json, result
 from mlgate.errors import ConfigError
 
 if TYPE_CHECKING:
-    from mlgate.attest.signers import Signer
+    from mlgate.attest.pipeline import Listed
     from mlgate.evidence import Evidence
     from mlgate.gate import Admission, Today
     from mlgate.policy import Policy
@@ -37,11 +37,11 @@ def open_registry() -> "ModelRegistry":
     return MlflowRegistry()
 
 
-def listed_signers(policy: "Policy") -> "tuple[Signer, ...]":
-    """Read the keys that *policy* lists, as they are now.
+def listed_signers(policy: "Policy") -> "tuple[Listed, ...]":
+    """Read the signers that *policy* lists, as they are now.
 
     Raises:
-        KeyMaterialError: One can not be read.
+        ConfigError: One can not be read, or needs an extra that is not installed.
     """
     names = policy.values.evidence.signers
     if not names:
@@ -51,7 +51,7 @@ def listed_signers(policy: "Policy") -> "tuple[Signer, ...]":
     return read_signers(names, policy.folder)
 
 
-def vouched(envelope: bytes | None, evidence: "Evidence", signers: "Sequence[Signer]") -> "Signer | Reason":
+def vouched(envelope: bytes | None, evidence: "Evidence", signers: "Sequence[Listed]") -> "Listed | Reason":
     """Return who vouches for *evidence*, or why nobody does: for a display.
 
     Where nobody is listed, or there is no envelope, the reason begins with the word "unsigned".

@@ -9,6 +9,8 @@ from mlgate.model_version import ModelUri, ModelVersion
 
 # Beside evidence.json: the signature over a statement about it.
 ENVELOPE_FILE = "evidence.dsse.json"
+# Instead of it, where Sigstore signed: the bundle around such an envelope.
+BUNDLE_FILE = "evidence.sigstore.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +42,8 @@ class StoredEvidence:
         run_id: The run that holds it.
         raw: The bytes of `mlgate/evidence.json`.
         claimed_digest: What the run's tag `mlgate.evidence` says of these bytes; `None` where it says nothing.
-        envelope: The bytes of `mlgate/evidence.dsse.json`; `None` where there is none.
+        envelope: The bytes of `mlgate/evidence.dsse.json`, else of `mlgate/evidence.sigstore.json`; `None` where there
+            is neither.
     """
 
     run_id: str

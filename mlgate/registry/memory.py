@@ -9,7 +9,7 @@ from pathlib import Path
 from mlgate.errors import ModelNotFound, RegistryError
 from mlgate.model_version import ModelUri, ModelVersion
 from mlgate.registry import tags as keys
-from mlgate.registry.interface import ENVELOPE_FILE, GateRun, LoggedDataset, StoredEvidence
+from mlgate.registry.interface import BUNDLE_FILE, ENVELOPE_FILE, GateRun, LoggedDataset, StoredEvidence
 from mlgate.registry.local import copy_directory, directory_version, registered
 
 
@@ -186,7 +186,7 @@ class MemoryRegistry:
                     run_id=run.run_id,
                     raw=run.files[keys.EVIDENCE_FILE],
                     claimed_digest=run.tags.get(keys.EVIDENCE),
-                    envelope=run.files.get(ENVELOPE_FILE),
+                    envelope=run.files.get(ENVELOPE_FILE, run.files.get(BUNDLE_FILE)),
                 )
                 for run in reversed(self._runs)
                 if run.model == name
