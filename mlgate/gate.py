@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from mlgate.attest.acceptance import vouching
-from mlgate.attest.signers import Signer
+from mlgate.attest.pipeline import Listed
 from mlgate.errors import EvidenceError
 from mlgate.evidence import Evidence, ImageFacts, Subject, digest_of
 from mlgate.images.recipe import recipe_digest
@@ -33,7 +33,7 @@ class Today:
         champion_version: Version under the champion alias, now; `None` where there is none.
         champion_digest: Digest of the champion's bytes in the store, now.
         now: Aware time.
-        signers: The keys that the policy lists, read from their files.
+        signers: Whom the policy lists, keys read from their files.
         waivers: What the registry holds of them, where the policy lists who may waive.
         waiver_signers: Who may, read from their files.
     """
@@ -43,9 +43,9 @@ class Today:
     champion_version: str | None
     champion_digest: str | None
     now: datetime
-    signers: tuple[Signer, ...] = ()
+    signers: tuple[Listed, ...] = ()
     waivers: tuple[StoredWaiver, ...] = ()
-    waiver_signers: tuple[Signer, ...] = ()
+    waiver_signers: tuple[Listed, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +68,7 @@ class Admission:
     evidence: Evidence | None = None
     evidence_digest: str | None = None
     run_id: str | None = None
-    signer: Signer | None = None
+    signer: Listed | None = None
     enveloped: bool = False
 
     @property
@@ -167,7 +167,7 @@ def admit(policy: Policy, today: Today, stored: Sequence[StoredEvidence]) -> Adm
 
 def _choose(
     policy: Policy, today: Today, stored: Sequence[StoredEvidence]
-) -> tuple[StoredEvidence, Evidence, Signer | None] | Admission:
+) -> tuple[StoredEvidence, Evidence, Listed | None] | Admission:
     """Return the evidence that counts and who signed it, or the refusal."""
     # Either of the two: a list that was not read must not read like none.
     must_be_signed = bool(policy.values.evidence.signers or today.signers)
@@ -189,7 +189,7 @@ def _choose(
     # The registry's order is whoever's may copy a run there; the time is signed.
     for place, candidate, evidence in sorted(matching, key=lambda found: _age_key(policy, today, *found[1:])):
         found = vouching(candidate.envelope, evidence, today.signers, today.now)
-        if isinstance(found, Signer):
+        if not isinstance(found, Reason):
             return candidate, evidence, found
         misses[place] = found
     reasons: dict[str, Reason] = {}

@@ -16,6 +16,7 @@ from mlgate.policy_load import Load
 from mlgate.policy_properties import InputRule, Properties
 from mlgate.policy_schema import REJECT_CASES, SchemaSection
 from mlgate.policy_section import Duration, Section, Size
+from mlgate.policy_signers import PipelineSigner, SignerEntry, SignerFile
 from mlgate.regressions import regression_files
 
 SUITES = ("schema", "properties", "accuracy", "cold_start", "load")
@@ -26,7 +27,6 @@ DIGESTED = ("requires", "own_checks", "sandbox", "runtime", "schema", "propertie
 MIN_REPEATS = 5
 # Each costs a verification for every signature of an envelope.
 MAX_SIGNERS = 32
-SignerFile = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
 
 AliasName = Annotated[str, Field(max_length=255, pattern=r"^[\w-]+$")]
@@ -75,11 +75,11 @@ class EvidenceSection(Section):
     """Which evidence admits. Read fresh at gate time."""
 
     max_age: Duration = Field(default=7 * 86400.0, gt=0)
-    signers: tuple[SignerFile, ...] = Field(
+    signers: tuple[SignerEntry, ...] = Field(
         default=(),
         max_length=MAX_SIGNERS,
         strict=False,
-        description="files with the public keys that may sign evidence, beside this file; empty admits unsigned evidence",
+        description="who may sign evidence: files with public keys, beside this file, or pipelines; empty admits unsigned evidence",
     )
     waivers: tuple[SignerFile, ...] = Field(
         default=(),
@@ -94,6 +94,15 @@ class EvidenceSection(Section):
     rows: Literal["synthetic", "full"] = Field(
         default="synthetic", description="what of the evaluation data may be stored: keys and answers, or features too"
     )
+
+    @model_validator(mode="after")
+    def _each_pipeline_once(self) -> Self:
+        pipelines = [signer.identity for signer in self.signers if isinstance(signer, PipelineSigner)]
+        if twice := next((one for index, one in enumerate(pipelines) if one in pipelines[:index]), None):
+            raise ValueError(
+                f"signers lists {twice[1]} on {twice[2]} twice: a second entry would undo what the first pins"
+            )
+        return self
 
 
 class Promotion(Section):

@@ -15,6 +15,7 @@ from mlgate.policy_directions import DIRECTIONS, NOT_IN_TABLE
 from mlgate.policy_properties import pair_label
 from mlgate.policy_rules import REWRITTEN, Change, Effect, Said, change, json_text, shown
 from mlgate.policy_rules_own import grid
+from mlgate.policy_signers import signer_files
 
 # Key to what it means that a file of it is gone, is new, or has other bytes.
 FILE_EFFECTS: Mapping[str, tuple[Said, Said, Said]] = {
@@ -54,7 +55,7 @@ class Snapshot:
         policy: Its values.
         digest: `Policy.digest`, read while the files were there.
         files: Key of `FILE_EFFECTS` to file, relative to the policy, to digest; `None` where they can not be read.
-        keys: Entry of `evidence.signers` or `evidence.waivers` to the digest of the file of that name, where there is one.
+        keys: File that `evidence.signers` or `evidence.waivers` names to the digest of it, where there is one.
     """
 
     name: str
@@ -106,8 +107,8 @@ def resolved(snapshot: Snapshot, *, with_keys: bool = True) -> dict[str, Any]:
     for rule in properties["inputs"].values():
         rule["step"] = grid(rule)
     keys = snapshot.keys if with_keys else {}
-    for listed in ("signers", "waivers"):
-        document["evidence"][listed] = [_signer(entry, keys) for entry in document["evidence"][listed]]
+    document["evidence"]["signers"] = dict(_signer(entry, keys) for entry in document["evidence"]["signers"])
+    document["evidence"]["waivers"] = [_with_digest(entry, keys) for entry in document["evidence"]["waivers"]]
     return document
 
 
@@ -131,9 +132,17 @@ def _profile(policy: Policy) -> dict[str, Any]:
             return {word: {}}
 
 
-def _signer(entry: Any, keys: Mapping[str, str]) -> Any:
-    digest = keys.get(entry) if isinstance(entry, str) else None
-    return entry if digest is None else f"{entry} ({digest[:19]})"
+def _signer(entry: Any, keys: Mapping[str, str]) -> tuple[str, Any]:
+    """Return who an entry is, by the bytes of the file it names, and what else it asks of a signature."""
+    if not isinstance(entry, dict):
+        return _with_digest(entry, keys), "listed"
+    root = entry["trust_root"]
+    by = f" by {_with_digest(root, keys)}" if root else ""
+    return f"{entry['project_path']}@{entry['ref']} on {entry['gitlab']}{by}", entry
+
+
+def _with_digest(file: str, keys: Mapping[str, str]) -> str:
+    return f"{file} ({keys[file][:19]})" if file in keys else file
 
 
 def _walk(pattern: str, key: str, old: Any, new: Any) -> Iterator[Change]:
@@ -186,7 +195,7 @@ def _named_files(policy: Policy) -> tuple[str, ...]:
         "accuracy.metrics": values.accuracy.own_metrics,
         "load": values.load.files,
         "properties.regressions": values.properties.regressions,
-        "evidence.signers": values.evidence.signers,
+        "evidence.signers": signer_files(values.evidence.signers),
         "evidence.waivers": values.evidence.waivers,
     }
     return tuple(key for key, names in named.items() if names)

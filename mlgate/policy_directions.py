@@ -251,6 +251,22 @@ DIRECTIONS: Mapping[str, Rule] = {
     "load.locustfile.spawn_rate": _floor("1/s", "users come more slowly", "users come more quickly"),
     "evidence.max_age": _limit("s", "older evidence admits", "old evidence is refused earlier"),
     "evidence.signers": Signers(),
+    "evidence.signers.*": Named(
+        added=(_WEAKER, "evidence signed by another one admits as well"),
+        removed=(_STRICTER, "evidence signed by it no longer admits"),
+    ),
+    "evidence.signers.*.gitlab": _IDENTITY,
+    "evidence.signers.*.project_path": _IDENTITY,
+    "evidence.signers.*.ref": _IDENTITY,
+    "evidence.signers.*.ref_protected": Ranked(
+        ranks={False: 0, True: 1},
+        weaker="evidence that does not say its ref was protected admits",
+        stricter="evidence must say that its ref was protected",
+    ),
+    "evidence.signers.*.sha": _required(
+        "any commit of the ref may sign", "only this commit may sign", "another commit may sign"
+    ),
+    "evidence.signers.*.trust_root": _IDENTITY,
     "evidence.waivers": Waivers(),
     "promotion.path": Path(),
     "evidence.digest_cache": Ranked(

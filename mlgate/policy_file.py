@@ -193,7 +193,10 @@ def _refuse_load_files(policy: Policy, name: str) -> None:
 
 def _teach(error: ValidationError, document: Any, lines: Mapping[str, int], name: str) -> PolicyError:
     """Turn the first of pydantic's errors into one line with file, line, key, what is wrong and what would be right."""
-    first = error.errors()[0]
+    errors = error.errors()
+    # A key that is misspelt is also missing under its own name; what stands there is the news.
+    beside = (one for one in errors if one["loc"][:-1] == errors[0]["loc"][:-1] and one["type"] == "extra_forbidden")
+    first = next(beside, errors[0])
     loc = _place(first, document)
     key = ".".join(loc)
     # A rule over several keys begins its message with the one that it blames.
@@ -240,7 +243,7 @@ def _known_keys(loc: list[str]) -> list[str]:
             by_alias = {info.alias or key: info.annotation for key, info in model.model_fields.items()}
             model = _section_of(by_alias.get(part))
         else:  # names to sections (properties.inputs, accuracy.metrics), or a list of sections (accuracy.gaps)
-            model = next(inner for inner in reversed(get_args(model)) if inner is not ...)
+            model = _section_of(next(inner for inner in reversed(get_args(model)) if inner is not ...))
     return [info.alias or key for key, info in model.model_fields.items()]
 
 

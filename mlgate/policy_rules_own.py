@@ -69,23 +69,15 @@ def _profile_text(value: Mapping[str, Any]) -> str:
 
 
 class Signers:
-    """`evidence.signers`: an empty list admits unsigned evidence."""
+    """`evidence.signers` by name: none admits unsigned evidence."""
 
-    def changes(self, key: str, old: Any, new: Any) -> Sequence[Change]:
-        """Compare; who may sign is compared by key, where a file of that name holds one."""
-        if not old or not new:
-            said: Said = (Effect.STRICTER, "unsigned evidence is refused")
-            said = said if new else (Effect.WEAKER, "anybody's unsigned evidence admits")
-            return [change(key, said, _signers_text(old), _signers_text(new), old, new)]
-        gone, come = ([entry for entry in one if entry not in other] for one, other in ((old, new), (new, old)))
-        removed: Said = (Effect.STRICTER, "evidence signed by it no longer admits")
-        added: Said = (Effect.WEAKER, "evidence signed by another one admits as well")
-        if not gone and not come:
-            return [change(key, REWRITTEN, shown(old), shown(new), old, new)]
-        return [
-            *(change(key, removed, shown(entry), "not listed", entry, None) for entry in gone),
-            *(change(key, added, "not listed", shown(entry), None, entry) for entry in come),
-        ]
+    def changes(self, key: str, old: Any, new: Any) -> Sequence[Change] | None:
+        """Say that signatures came or went; of two lists, each entry has a direction of its own."""
+        if old and new:
+            return None
+        said: Said = (Effect.STRICTER, "unsigned evidence is refused")
+        said = said if new else (Effect.WEAKER, "anybody's unsigned evidence admits")
+        return [change(key, said, _signers_text(old), _signers_text(new), old, new)]
 
 
 class Waivers:
@@ -118,7 +110,7 @@ class Path:
 
 
 def _signers_text(signers: Any) -> str:
-    return shown(signers) if signers else f"none ({_UNSIGNED})"
+    return shown(list(signers)) if signers else f"none ({_UNSIGNED})"
 
 
 class Grid:

@@ -13,6 +13,7 @@ from mlgate.git_tree import GitTree
 from mlgate.policy import Policy
 from mlgate.policy_diff import Snapshot
 from mlgate.policy_file import MAX_POLICY_BYTES, load_policy, parse_policy
+from mlgate.policy_signers import signer_files
 from mlgate.regressions import regression_files
 
 STDIN = "-"
@@ -117,7 +118,7 @@ def _named(policy: Policy) -> Mapping[str, tuple[str, ...]]:
         "load.profile.trace": (values.load.trace,) if values.load.trace is not None else (),
         "load.locustfile.file": (own.file,) if own is not None else (),
         "properties.regressions": (values.properties.regressions,) if values.properties.regressions else (),
-        "evidence.signers": tuple(map(str, values.evidence.signers)),
+        "evidence.signers": signer_files(values.evidence.signers),
         "evidence.waivers": tuple(map(str, values.evidence.waivers)),
     }
 

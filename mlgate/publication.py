@@ -9,13 +9,14 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from mlgate.attest.bundle import is_bundle
 from mlgate.check_id import mlflow_name
 from mlgate.errors import OutputError
 from mlgate.evidence import Evidence, Outcome
 from mlgate.failure import file_name
 from mlgate.model_version import ModelVersion
 from mlgate.quantities import format_measured
-from mlgate.registry.interface import ENVELOPE_FILE, GateRun, ModelRegistry
+from mlgate.registry.interface import BUNDLE_FILE, ENVELOPE_FILE, GateRun, ModelRegistry
 from mlgate.registry.tags import NOTE, run_tags, verdict_line, version_tags, with_verdict_line
 from mlgate.report.html import render_html
 from mlgate.report.junit import render_junit
@@ -23,7 +24,7 @@ from mlgate.report.markdown import render_markdown
 from mlgate.waivers import Waived
 
 # evidence.json comes last: whoever sees it finds the files it belongs to beside it.
-_FILES = ("report.html", "report.md", "junit.xml", "policy.yaml", "failures", "load", "accuracy", ENVELOPE_FILE, "evidence.json")  # fmt: skip
+_FILES = ("report.html", "report.md", "junit.xml", "policy.yaml", "failures", "load", "accuracy", ENVELOPE_FILE, BUNDLE_FILE, "evidence.json")  # fmt: skip
 
 
 def write_files(
@@ -39,7 +40,8 @@ def write_files(
     Args:
         evidence: Of a finished run.
         folder: An existing one.
-        envelope: The signed statement about *evidence*; `None` where nothing is signed.
+        envelope: The signed statement about *evidence*, a DSSE envelope or a Sigstore bundle; `None` where nothing is
+            signed.
         signature: What the reports say of it.
         waived: The checks that somebody answers for, for the reports.
     """
@@ -60,7 +62,7 @@ def write_files(
     (folder / "junit.xml").write_bytes(render_junit(evidence))
     (folder / "policy.yaml").write_text(evidence.policy.text, "utf-8")
     if envelope is not None:
-        (folder / ENVELOPE_FILE).write_bytes(envelope)
+        (folder / (BUNDLE_FILE if is_bundle(envelope) else ENVELOPE_FILE)).write_bytes(envelope)
     (folder / "evidence.json").write_bytes(evidence.canonical())
 
 

@@ -11,10 +11,10 @@ from mlgate.artifacts.directory import digest_files, walk
 from mlgate.artifacts.hashing import Watch
 from mlgate.attest.directory import Expected, Vouched, byte_reasons, name_reasons, vouched
 from mlgate.attest.dsse import MAX_ENVELOPE_BYTES
-from mlgate.attest.signers import Signer
+from mlgate.attest.pipeline import Listed
 from mlgate.attest.statement import Statement
 from mlgate.errors import ModelDirectoryError
-from mlgate.registry.interface import ENVELOPE_FILE
+from mlgate.registry.interface import BUNDLE_FILE, ENVELOPE_FILE
 from mlgate.verdict import Reason
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Verification:
 
     directory: Path
     envelope: Path | None
-    signer: Signer | None = None
+    signer: Listed | None = None
     statement: Statement | None = None
     artifact_digest: str | None = None
     reasons: tuple[Reason, ...]
@@ -79,8 +79,8 @@ def verify_directory(
     Args:
         directory: The model directory.
         expected: Who may have signed, and what has to hold.
-        envelope: The envelope, or a folder with `evidence.dsse.json` in it; default: that name beside *directory*, else
-            the directory's own name with `.dsse.json`.
+        envelope: The envelope, or a folder with `evidence.dsse.json` or `evidence.sigstore.json` in it; default: these
+            names beside *directory*, else the directory's own name with `.dsse.json` or `.sigstore.json`.
         watch: Told bytes digested and bytes in all.
 
     Raises:
@@ -125,10 +125,11 @@ def _files(directory: Path, found: Vouched, watch: Watch | None) -> tuple[str | 
 
 def _places(directory: Path, envelope: Path | None) -> Sequence[Path]:
     if envelope is not None:
-        return (envelope / ENVELOPE_FILE if _is_dir(envelope) else envelope,)
+        return (envelope / ENVELOPE_FILE, envelope / BUNDLE_FILE) if _is_dir(envelope) else (envelope,)
     # By its text: `.` has a parent, and a link's envelope lies beside the link.
     root = Path(os.path.abspath(directory))  # noqa: PTH100  (Path.absolute keeps `..`)
-    return root.parent / ENVELOPE_FILE, root.parent / f"{root.name}.dsse.json"
+    names = (ENVELOPE_FILE, f"{root.name}.dsse.json", BUNDLE_FILE, f"{root.name}.sigstore.json")
+    return tuple(root.parent / name for name in names)
 
 
 def _is_dir(path: Path) -> bool:

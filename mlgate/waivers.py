@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from mlgate.attest.signers import Signer
+from mlgate.attest.pipeline import Listed
+from mlgate.attest.refusal import Refused
 from mlgate.attest.untrusted import AttestationError
-from mlgate.attest.verification import Refused, verify
+from mlgate.attest.verification import verify
 from mlgate.attest.waiver import Waiver, read_waiver
 from mlgate.check_id import readable_check_id
 from mlgate.evidence import Cause, Evidence, Outcome
@@ -35,7 +36,7 @@ class Waived:
 
     reason: Reason
     waiver: Waiver
-    signer: Signer
+    signer: Listed
 
     def __str__(self) -> str:
         return f"{self.reason}; {self.promise}"
@@ -64,7 +65,7 @@ def settle(
     reasons: Iterable[Reason],
     evidence: Evidence,
     waivers: Sequence[StoredWaiver],
-    signers: Sequence[Signer],
+    signers: Sequence[Listed],
     now: datetime,
 ) -> tuple[tuple[Reason, ...], tuple[Waived, ...]]:
     """Divide *reasons* into those that stand and those that are waived.
@@ -84,7 +85,7 @@ def settle(
         return tuple(reasons), ()
     believed, refused = _believed(waivers, signers, now)
     mine = {(signer.keyid, waiver): (waiver, signer) for waiver, signer in believed if _is_about(waiver, evidence)}
-    by_check: dict[str, tuple[Waiver, Signer]] = {}
+    by_check: dict[str, tuple[Waiver, Listed]] = {}
     for waiver, signer in sorted(mine.values(), key=lambda found: found[0].expires_at):  # the last to expire counts
         by_check[waiver.check] = waiver, signer
     standing: list[Reason] = []
@@ -118,10 +119,10 @@ def never(reason: Reason, evidence: Evidence) -> str | None:
 
 
 def _believed(
-    waivers: Sequence[StoredWaiver], signers: Sequence[Signer], now: datetime
-) -> tuple[list[tuple[Waiver, Signer]], tuple[Reason, ...]]:
+    waivers: Sequence[StoredWaiver], signers: Sequence[Listed], now: datetime
+) -> tuple[list[tuple[Waiver, Listed]], tuple[Reason, ...]]:
     """Return what a listed signer vouches for, and one reason for each way in which others are not believed."""
-    believed: list[tuple[Waiver, Signer]] = []
+    believed: list[tuple[Waiver, Listed]] = []
     refused: dict[str, Reason] = {}
     for stored in waivers:
         verdict = verify(stored.envelope, signers, now)

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from mlgate.artifacts.cache import default_cache, scratch_folder
-from mlgate.artifacts.directory import NOT_THE_MODEL, files_digest
+from mlgate.artifacts.digest import files_digest
+from mlgate.artifacts.directory import NOT_THE_MODEL
 from mlgate.artifacts.hashing import Watch
 from mlgate.errors import MlgateError
 from mlgate.evidence import FileEntry, canonical_digest

@@ -4,15 +4,16 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from mlgate.attest.agreement import agrees
-from mlgate.attest.signers import Signer
+from mlgate.attest.pipeline import Listed, disagrees
+from mlgate.attest.refusal import Refused
 from mlgate.attest.statement import read_statement
 from mlgate.attest.untrusted import AttestationError
-from mlgate.attest.verification import Refused, verify
+from mlgate.attest.verification import verify
 from mlgate.evidence import Evidence
 from mlgate.verdict import Reason
 
 
-def vouching(envelope: bytes | None, evidence: Evidence, signers: Sequence[Signer], now: datetime) -> Signer | Reason:
+def vouching(envelope: bytes | None, evidence: Evidence, signers: Sequence[Listed], now: datetime) -> Listed | Reason:
     """Return who vouches for *evidence*, or why nobody does.
 
     Args:
@@ -28,4 +29,4 @@ def vouching(envelope: bytes | None, evidence: Evidence, signers: Sequence[Signe
         statement = read_statement(verdict.payload)
     except AttestationError as error:
         return Reason(code=error.code, message=error.message)
-    return agrees(statement, evidence) or verdict.signer
+    return agrees(statement, evidence) or disagrees(verdict.signer, evidence) or verdict.signer

@@ -6,10 +6,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from mlgate.attest.agreement import agrees
-from mlgate.attest.signers import Signer
+from mlgate.attest.pipeline import Listed, disagrees
+from mlgate.attest.refusal import Refusal, Refused
 from mlgate.attest.statement import Statement, TestResult, read_statement
 from mlgate.attest.untrusted import AttestationError
-from mlgate.attest.verification import Refusal, Refused, verify
+from mlgate.attest.verification import verify
 from mlgate.evidence import Evidence, FileEntry
 from mlgate.quantities import format_duration
 from mlgate.verdict import CLOCK_SKEW, Reason, parse_time
@@ -39,20 +40,20 @@ class Expected:
         waiver_signers: Who may waive.
     """
 
-    signers: Sequence[Signer]
+    signers: Sequence[Listed]
     now: datetime
     uri: str | None = None
     max_age_s: float | None = None
     policy: "Policy | None" = None
     waivers: Sequence[bytes] = ()
-    waiver_signers: Sequence[Signer] = ()
+    waiver_signers: Sequence[Listed] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vouched:
     """A statement that a listed signer vouches for, what stands against believing it, and what somebody answers for."""
 
-    signer: Signer
+    signer: Listed
     statement: Statement
     reasons: tuple[Reason, ...]
     waived: "tuple[Waived, ...]" = ()
@@ -77,7 +78,8 @@ def vouched(raw: bytes | None, expected: Expected, *, place: str) -> Vouched | R
         statement = read_statement(accepted.payload)
     except AttestationError as error:
         return Reason(code=error.code, message=error.message)
-    if disagreement := agrees(statement, statement.evidence):
+    evidence = statement.evidence
+    if disagreement := agrees(statement, evidence) or disagrees(accepted.signer, evidence):
         return disagreement
     admission = None if expected.policy is None else _judged_again(statement, expected.policy, raw, expected)
     return Vouched(

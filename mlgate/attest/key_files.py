@@ -5,12 +5,19 @@ import secrets
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mlgate.attest.dsse import MAX_ENVELOPE_BYTES
+from mlgate.attest.keyless import read_pipeline
 from mlgate.attest.keys import KeyMaterialError, SigningKey, read_private
-from mlgate.attest.signers import MAX_SIGNER_BYTES, Signer, parse_signer
+from mlgate.attest.pipeline import Listed
+from mlgate.attest.signers import MAX_SIGNER_BYTES, parse_signer
 from mlgate.errors import ConfigError
+
+if TYPE_CHECKING:
+    from mlgate.policy_signers import PipelineSigner
 
 KEY_VARIABLE = "MLGATE_SIGNING_KEY"
 PASSPHRASE_VARIABLE = "MLGATE_KEY_PASSPHRASE"  # noqa: S105  (its name, not what it holds)
@@ -18,8 +25,17 @@ MAX_KEY_BYTES = 16 * 1024
 _BEGIN = "-----BEGIN "
 
 
-def write_pair(key: SigningKey, *, private: Path, public: Path, passphrase: str | None) -> None:
+def write_pair(
+    key: SigningKey, *, private: Path, public: Path, passphrase: str | None, expires: date | None = None
+) -> None:
     """Write both files of a pair, the private one readable by its owner only; all of it or nothing.
+
+    Args:
+        key: Signs and verifies.
+        private: The file that signs.
+        public: The file that is listed.
+        passphrase: Encrypts the private one; `None` leaves it open.
+        expires: First day, in UTC, on which the public one is believed no more; `None` for no end.
 
     Raises:
         KeyMaterialError: One of them is there already and stays as it is, or the folder can not keep them.
@@ -27,7 +43,8 @@ def write_pair(key: SigningKey, *, private: Path, public: Path, passphrase: str 
     for path in (private, public):
         if path.is_symlink() or path.exists():
             raise _there_already(path)
-    with _staged(private, key.pem(passphrase), 0o600) as new_private, _staged(public, key.public.pem(), 0o644) as new:
+    listed = (b"" if expires is None else f"# expires: {expires}\n".encode()) + key.public.pem()
+    with _staged(private, key.pem(passphrase), 0o600) as new_private, _staged(public, listed, 0o644) as new:
         _link(new_private, private)
         try:
             _link(new, public)
@@ -61,13 +78,25 @@ def load_signing_key(environment: Mapping[str, str], path: Path | None = None) -
     return read_private(_read(Path(given), MAX_KEY_BYTES), passphrase=passphrase, name=given)
 
 
-def read_signers(names: Sequence[str], folder: Path) -> tuple[Signer, ...]:
+def read_signers(
+    entries: "Sequence[str | PipelineSigner]", folder: Path, *, offline: bool = False
+) -> tuple[Listed, ...]:
     """Read the signers that a policy lists; paths are relative to *folder*.
 
+    Args:
+        entries: Names of key files, and pipelines.
+        folder: Of the policy.
+        offline: Whether a pipeline without a trust root of its own is an error.
+
     Raises:
-        KeyMaterialError: One can not be read: a gate that left it out would refuse, or admit, without a word.
+        ConfigError: One can not be read: a gate that left it out would refuse, or admit, without a word.
     """
-    return tuple(parse_signer(_read(folder / name, MAX_SIGNER_BYTES), name=name) for name in names)
+    return tuple(
+        parse_signer(_read(folder / entry, MAX_SIGNER_BYTES), name=entry)
+        if isinstance(entry, str)
+        else read_pipeline(entry, folder, offline=offline)
+        for entry in entries
+    )
 
 
 def read_envelope_file(path: Path) -> bytes:

@@ -6,24 +6,13 @@ A key is held against the day of the gate and not of the signature: whoever has 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 
+from mlgate.attest.bundle import is_bundle
 from mlgate.attest.dsse import Envelope, read_envelope
+from mlgate.attest.pipeline import Listed, Pipeline
+from mlgate.attest.refusal import Refusal, Refused
 from mlgate.attest.signers import Signer
 from mlgate.attest.untrusted import AttestationError, Flaw
-
-
-class Refusal(StrEnum):
-    """Why an envelope is not believed: the whole list. Stable words, as in `Reason.code`."""
-
-    NO_SIGNERS = "signature_no_signers"  # nobody is listed who could have signed
-    ABSENT = "signature_absent"
-    UNPARSABLE = "signature_unparsable"
-    WRONG_TYPE = "signature_wrong_type"  # signed, but as something else than an in-toto statement
-    WRONG_KEY = "signature_wrong_key"
-    OTHER_BYTES = "signature_other_bytes"  # names a listed key, which did not sign these bytes
-    EXPIRED_KEY = "signature_expired_key"
-    REVOKED_KEY = "signature_revoked_key"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,25 +24,12 @@ class Accepted:
         payload: What it signed.
     """
 
-    signer: Signer
+    signer: Listed
     payload: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refused:
-    """Nobody who is listed vouches for the envelope.
-
-    Attributes:
-        code: Why.
-        message: One sentence for people.
-    """
-
-    code: Refusal
-    message: str
-
-
-def verify(raw: bytes | None, signers: Sequence[Signer], now: datetime) -> Accepted | Refused:
-    """Decide whether an envelope is signed by a listed, current key.
+def verify(raw: bytes | None, signers: Sequence[Listed], now: datetime) -> Accepted | Refused:
+    """Decide whether an envelope is signed by a listed, current key, or a Sigstore bundle by a listed pipeline.
 
     One good signature is enough, whatever else is in the envelope. `keyid` is a hint that anybody can write: every
     listed key is tried, and the hint only chooses the words of a refusal.
@@ -71,6 +47,30 @@ def verify(raw: bytes | None, signers: Sequence[Signer], now: datetime) -> Accep
         return Refused(code=Refusal.NO_SIGNERS, message="no signer is listed, so no signature can be accepted")
     if raw is None:
         return Refused(code=Refusal.ABSENT, message="the evidence is not signed, and the policy lists signers")
+    if is_bundle(raw):
+        return _by_pipeline(raw, [signer for signer in signers if isinstance(signer, Pipeline)])
+    keys = [signer for signer in signers if isinstance(signer, Signer)]
+    if not keys:
+        return Refused(
+            code=Refusal.WRONG_KEY, message="no Sigstore bundle, and no key is listed that could have signed"
+        )
+    return _by_key(raw, keys, now)
+
+
+def _by_pipeline(raw: bytes, pipelines: Sequence[Pipeline]) -> Accepted | Refused:
+    refused = []
+    for pipeline in pipelines:
+        found = pipeline.check(pipeline, raw)
+        if isinstance(found, bytes):
+            return Accepted(signer=pipeline, payload=found)
+        refused.append(found)
+    if not refused:
+        return Refused(code=Refusal.WRONG_KEY, message="signed through Sigstore, and no pipeline is listed")
+    # What else is wrong with it is news beside an identity that is somebody else's.
+    return next((found for found in refused if found.code is not Refusal.OTHER_IDENTITY), refused[0])
+
+
+def _by_key(raw: bytes, signers: Sequence[Signer], now: datetime) -> Accepted | Refused:
     # (2) One meaning for the bytes before any key is tried.
     try:
         envelope = read_envelope(raw)

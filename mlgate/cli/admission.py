@@ -12,11 +12,12 @@ from mlgate.errors import ConfigError
 
 if TYPE_CHECKING:
     from mlgate.artifacts.store_digest import StoreDigest
-    from mlgate.attest.signers import Signer
+    from mlgate.attest.pipeline import Listed
     from mlgate.evidence import Evidence
     from mlgate.gate import Admission, Today
     from mlgate.model_version import ModelVersion
     from mlgate.policy import Policy
+    from mlgate.policy_signers import PipelineSigner
     from mlgate.registry.interface import ModelRegistry, StoredEvidence
     from mlgate.verdict import Reason
 
@@ -53,16 +54,16 @@ def open_registry() -> "ModelRegistry":
     return MlflowRegistry()
 
 
-def listed_signers(policy: "Policy") -> "tuple[Signer, ...]":
-    """Read the keys whose evidence *policy* takes, as they are now.
+def listed_signers(policy: "Policy") -> "tuple[Listed, ...]":
+    """Read the signers that *policy* lists, as they are now.
 
     Raises:
-        KeyMaterialError: One can not be read.
+        ConfigError: One can not be read, or needs an extra that is not installed.
     """
     return _read_signers(policy.values.evidence.signers, policy)
 
 
-def waiver_signers(policy: "Policy") -> "tuple[Signer, ...]":
+def waiver_signers(policy: "Policy") -> "tuple[Listed, ...]":
     """Read the keys that may waive a check, by *policy*, as they are now.
 
     Raises:
@@ -71,15 +72,15 @@ def waiver_signers(policy: "Policy") -> "tuple[Signer, ...]":
     return _read_signers(policy.values.evidence.waivers, policy)
 
 
-def _read_signers(names: "Sequence[str]", policy: "Policy") -> "tuple[Signer, ...]":
-    if not names:
+def _read_signers(entries: "Sequence[str | PipelineSigner]", policy: "Policy") -> "tuple[Listed, ...]":
+    if not entries:
         return ()
     from mlgate.attest.key_files import read_signers
 
-    return read_signers(names, policy.folder)
+    return read_signers(entries, policy.folder)
 
 
-def vouched(envelope: bytes | None, evidence: "Evidence", signers: "Sequence[Signer]") -> "Signer | Reason":
+def vouched(envelope: bytes | None, evidence: "Evidence", signers: "Sequence[Listed]") -> "Listed | Reason":
     """Return who vouches for *evidence*, or why nobody does: for a display.
 
     Where nobody is listed, or there is no envelope, the reason begins with the word "unsigned".

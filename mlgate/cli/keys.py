@@ -1,6 +1,8 @@
 """`mlgate keys new`."""
 
 import os
+import re
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,6 +26,12 @@ def new(
         typer.Argument(metavar="DIR_OR_PREFIX", help="DIR gets mlgate.key and mlgate.pub, PREFIX.key and .pub else"),
     ],
     kind: Annotated[str, typer.Option("--kind", metavar="ed25519|ecdsa", help="ecdsa is over P-256")] = "ed25519",
+    expires: Annotated[
+        str | None,
+        typer.Option(
+            "--expires", metavar="90d|DATE", help="First day (UTC) on which it is believed no more; default: none"
+        ),
+    ] = None,
     output: OutputOption = Output.TEXT,
 ) -> int:
     """Write both files or none; the passphrase comes from MLGATE_KEY_PASSPHRASE."""
@@ -35,13 +43,36 @@ def new(
     passphrase = os.environ.get(PASSPHRASE_VARIABLE)
     if passphrase == "":
         raise ConfigError(f"{PASSPHRASE_VARIABLE} is empty", hint="unset it, or give the key a passphrase")
+    day = None if expires is None else _day(expires, datetime.now(UTC).date())
     private, public = _pair(place)
     key = generate(KeyKind(kind))
-    write_pair(key, private=private, public=public, passphrase=passphrase)
+    write_pair(key, private=private, public=public, passphrase=passphrase, expires=day)
     if passphrase is None:
         say(f"mlgate: {private} is not encrypted: {PASSPHRASE_VARIABLE} is not set. Whoever reads the file can sign.")
-    _print(output, kind=kind, keyid=key.public.keyid, private=private, public=public, encrypted=passphrase is not None)
+    _print(
+        output,
+        kind=kind,
+        keyid=key.public.keyid,
+        private=private,
+        public=public,
+        encrypted=passphrase is not None,
+        expires=None if day is None else str(day),
+    )
     return 0
+
+
+def _day(text: str, today: date) -> date:
+    """Return the day that `--expires` names, after *today*."""
+    days, fixed = re.fullmatch(r"([0-9]{1,5})d", text), re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text)
+    try:
+        day = today + timedelta(days=int(days[1])) if days else date.fromisoformat(text if fixed else "")
+    except ValueError:
+        raise ConfigError(f"--expires '{text}' is neither days nor a date", hint="90d, or 2027-01-01") from None
+    if day <= today:
+        raise ConfigError(
+            f"--expires '{text}' is not after today ({today}): the key would never be believed", hint="90d"
+        )
+    return day
 
 
 def _pair(place: str) -> tuple[Path, Path]:
@@ -62,4 +93,5 @@ def _print(output: Output, **facts: Any) -> None:
         return
     result(f"{plain['private']} signs: give CI its text or its path as MLGATE_SIGNING_KEY, and keep it out of git")
     result(f"{plain['public']} is listed: evidence.signers: [{facts['public'].name}]")
-    result(f"{plain['kind']}, keyid {plain['keyid']}")
+    ends = "" if plain["expires"] is None else f", believed until {plain['expires']}"
+    result(f"{plain['kind']}, keyid {plain['keyid']}{ends}")

@@ -70,13 +70,14 @@ def _evidence(uri: str) -> "tuple[Evidence, bytes | None]":
     from mlgate.evidence import Evidence as Document
     from mlgate.gate import read_evidence
     from mlgate.model_version import ModelUri
-    from mlgate.registry.interface import ENVELOPE_FILE
+    from mlgate.registry.interface import BUNDLE_FILE, ENVELOPE_FILE
 
     if uri.endswith(".json"):
         try:
-            beside = Path(uri).with_name(ENVELOPE_FILE)
+            places = (Path(uri).with_name(name) for name in (ENVELOPE_FILE, BUNDLE_FILE))
+            beside = next((place for place in places if place.is_file()), None)
             envelope = None
-            if beside.is_file():
+            if beside is not None:
                 with beside.open("rb") as file:
                     envelope = file.read(MAX_ENVELOPE_BYTES + 1)
             return Document.from_bytes(Path(uri).read_bytes()), envelope

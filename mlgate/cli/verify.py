@@ -24,6 +24,8 @@ _HINTS = {
     "signature_absent": "put the envelope of the gate run there, or name it: --envelope FILE",
     "signature_unreadable": "let the user of this process read it",
     "signature_wrong_key": "if you trust the key that signed, list it too: --signer FILE",
+    "signature_other_identity": "if you trust that pipeline, list it in evidence.signers",
+    "signature_no_trust_root": "get the trusted root of your Sigstore instance again",
     "signature_expired_key": _TEST_AGAIN,
     "signature_revoked_key": _TEST_AGAIN,
     "stale": _TEST_AGAIN,
@@ -51,7 +53,7 @@ def command(
         typer.Option(
             "--envelope",
             metavar="FILE",
-            help="Or a folder with evidence.dsse.json; default: evidence.dsse.json beside DIR, then DIR.dsse.json",
+            help="Or a folder with it; default: evidence.dsse.json or evidence.sigstore.json beside DIR, then DIR.dsse.json or DIR.sigstore.json",
         ),
     ] = None,
     uri: Annotated[
@@ -86,7 +88,7 @@ def command(
         judge = load_policy(Path(policy))
     signers = read_signers(signer or (), Path())
     if not signers and judge is not None:
-        signers = read_signers(judge.values.evidence.signers, judge.folder)
+        signers = read_signers(judge.values.evidence.signers, judge.folder, offline=True)
     if waiver and judge is None:
         raise typer.BadParameter("--waiver: the policy says who may waive; add --policy FILE")
     expected = Expected(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from mlgate.attest.acceptance import vouching
+from mlgate.attest.pipeline import Listed
 from mlgate.attest.signers import Signer
 from mlgate.errors import EvidenceError
 from mlgate.evidence import Evidence, Outcome
@@ -22,9 +23,9 @@ def against(
     *,
     artifact_digest: str,
     stored: StoredEvidence | None,
-    signers: Sequence[Signer],
+    signers: Sequence[Listed],
     waivers: Sequence[StoredWaiver],
-    waiver_signers: Sequence[Signer],
+    waiver_signers: Sequence[Listed],
 ) -> tuple[Reason, ...]:
     """Return what stands against going back to a version that was promoted once.
 
@@ -55,16 +56,16 @@ def against(
         return (Reason(code="forged", message=f"the evidence of run {event.run_id} is not what the journal names"),)
     at = parse_time(event.at)
     if signers:
-        found = vouching(stored.envelope, evidence, [replace(signer, expires=None) for signer in signers], at)
+        found = vouching(stored.envelope, evidence, _whatever_the_day(signers), at)
         if isinstance(found, Reason):
             return (found,)
     if evidence.complete and evidence.verdict.outcome == "passed":
         return ()
-    return _not_passed(evidence, waivers, [replace(signer, expires=None) for signer in waiver_signers], event)
+    return _not_passed(evidence, waivers, _whatever_the_day(waiver_signers), event)
 
 
 def _not_passed(
-    evidence: Evidence, waivers: Sequence[StoredWaiver], signers: Sequence[Signer], event: Event
+    evidence: Evidence, waivers: Sequence[StoredWaiver], signers: Sequence[Listed], event: Event
 ) -> tuple[Reason, ...]:
     """Return what stands against evidence that was admitted by waivers: what they did not cover on that day."""
     found = [check for check in evidence.checks() if not check.finding.details.get("advisory")]
@@ -76,3 +77,7 @@ def _not_passed(
     if not evidence.complete or not open_:
         return (Reason(code="not_passed", message=f"the evidence of run {event.run_id} did not pass"),)
     return settle(open_, evidence, waivers, signers, parse_time(event.at))[0]
+
+
+def _whatever_the_day(signers: Sequence[Listed]) -> list[Listed]:
+    return [replace(signer, expires=None) if isinstance(signer, Signer) else signer for signer in signers]

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 # Beside evidence.json: the signature over a statement about it.
 ENVELOPE_FILE = "evidence.dsse.json"
+# Instead of it, where Sigstore signed: the bundle around such an envelope.
+BUNDLE_FILE = "evidence.sigstore.json"
 WAIVER_FILE = "waiver.dsse.json"
 # Where waivers are stored: `mlgate/<name>/waivers`, which nobody searches for evidence.
 WAIVERS = "waivers"
@@ -53,7 +55,8 @@ class StoredEvidence:
         run_id: The run that holds it.
         raw: The bytes of `mlgate/evidence.json`.
         claimed_digest: What the run's tag `mlgate.evidence` says of these bytes; `None` where it says nothing.
-        envelope: The bytes of `mlgate/evidence.dsse.json`; `None` where there is none.
+        envelope: The bytes of `mlgate/evidence.dsse.json`, else of `mlgate/evidence.sigstore.json`; `None` where there
+            is neither.
     """
 
     run_id: str

@@ -12,6 +12,7 @@ from mlgate.evidence import FileEntry
 from mlgate.model_version import ModelUri, ModelVersion
 from mlgate.registry import tags as keys
 from mlgate.registry.interface import (
+    BUNDLE_FILE,
     ENVELOPE_FILE,
     WAIVER_FILE,
     WAIVERS,
@@ -222,7 +223,7 @@ class MemoryRegistry:
                     run_id=run.run_id,
                     raw=run.files[keys.EVIDENCE_FILE],
                     claimed_digest=run.tags.get(keys.EVIDENCE),
-                    envelope=run.files.get(ENVELOPE_FILE),
+                    envelope=run.files.get(ENVELOPE_FILE, run.files.get(BUNDLE_FILE)),
                 )
                 for run in reversed(self._runs)
                 if run.model == name

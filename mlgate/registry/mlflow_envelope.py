@@ -1,17 +1,18 @@
 """An envelope beside a gate run's evidence, or a waiver's, as an artifact store of MLflow holds it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from mlgate.registry import tags as keys
-from mlgate.registry.interface import ENVELOPE_FILE
+from mlgate.registry.interface import BUNDLE_FILE, ENVELOPE_FILE
 
 # What the reader of envelopes takes.
 MAX_ENVELOPE_BYTES = 64 * 1024 * 1024
 
 
-def read_envelope(store: Any, folder: Path, file: str = ENVELOPE_FILE) -> bytes | None:
-    """Return the envelope; `None` where there is none.
+def read_envelope(store: Any, folder: Path, names: Sequence[str] = (ENVELOPE_FILE, BUNDLE_FILE)) -> bytes | None:
+    """Return the envelope, or the Sigstore bundle around one; `None` where there is neither.
 
     One that is over `MAX_ENVELOPE_BYTES` comes back empty, which no gate takes: an error here would let whoever can
     log a run hide everybody's.
@@ -19,14 +20,15 @@ def read_envelope(store: Any, folder: Path, file: str = ENVELOPE_FILE) -> bytes 
     Args:
         store: MLflow's artifact repository of the run. One that does not answer is an error, not "none".
         folder: Takes the download.
-        file: Its name below `mlgate/`.
+        names: Below `mlgate/`, the first that is there counts.
     """
-    name = f"{keys.FOLDER}/{file}"
-    entry = next((found for found in store.list_artifacts(keys.FOLDER) if found.path == name), None)
+    listed = {found.path: found for found in store.list_artifacts(keys.FOLDER)}
+    places = (f"{keys.FOLDER}/{name}" for name in names)
+    entry = next((listed[name] for name in places if name in listed), None)
     if entry is None:
         return None
     if (entry.file_size or 0) > MAX_ENVELOPE_BYTES:
         return b""
-    target = folder / file
-    store._download_file(name, str(target))  # noqa: SLF001 - the method MLflow asks its plugins to write
+    target = folder / ENVELOPE_FILE
+    store._download_file(entry.path, str(target))  # noqa: SLF001 - the method MLflow asks its plugins to write
     return target.read_bytes() if target.stat().st_size <= MAX_ENVELOPE_BYTES else b""

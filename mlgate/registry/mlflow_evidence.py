@@ -45,5 +45,5 @@ def stored_evidence(store: Any, run: Any, place: str) -> StoredEvidence | None:
 def stored_waiver(store: Any, run: Any) -> StoredWaiver | None:
     """Return a run's waiver; `None` where it has none. As for `stored_evidence`."""
     with tempfile.TemporaryDirectory(prefix="mlgate-") as folder:
-        envelope = read_envelope(store, Path(folder), WAIVER_FILE)
+        envelope = read_envelope(store, Path(folder), (WAIVER_FILE,))
     return None if envelope is None else StoredWaiver(run_id=str(run.info.run_id), envelope=envelope)

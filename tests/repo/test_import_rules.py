@@ -26,7 +26,7 @@ PURE = {
     "load.schedule", "load.blocks", "load.samples", "load.tally", "load.usage", "load.cores", "load.calibration", "load.capacity", "load.early", "load.series", "load.progress", "load.arrivals", "load.requests",
     "load.judgement", "load.judgement.bounds", "load.judgement.causes", "load.judgement.drift", "load.judgement.health", "load.judgement.limits", "load.judgement.memory", "load.judgement.rate", "load.judgement.regression", "load.judgement.words", "load.plan", "load.answers", "policy_load", "images.recipe", "images.requirements", "images.apt", "images.archive", "images.pins", "images.facts", "images.given", "images.labels", "images.reference", "registry.interface", "registry.tags",
     "cold_start", "cold_start.timeline", "cold_start.judgement", "sandbox.boot_facts", "sandbox.interface", "sandbox.limits", "sandbox.clock", "sandbox.reach", "artifacts.digest", "artifacts.signature",
-    "attest.untrusted", "attest.keys", "attest.signers", "attest.dsse", "attest.verification", "attest.root_digest", "attest.statement", "attest.agreement", "attest.acceptance", "attest.directory", "policy_rules", "policy_rules_own", "policy_directions", "policy_diff",
+    "attest.untrusted", "attest.keys", "attest.signers", "attest.dsse", "attest.verification", "attest.root_digest", "attest.statement", "attest.agreement", "attest.acceptance", "attest.directory", "attest.refusal", "attest.bundle", "attest.pipeline", "policy_signers", "policy_rules", "policy_rules_own", "policy_directions", "policy_diff",
 }  # fmt: skip
 # The few packages that a pure module may use, and the one reason for each.
 PURE_MAY = {
@@ -49,6 +49,7 @@ PURE_MAY = {
         "policy_properties",
         "policy_schema",
         "policy_section",
+        "policy_signers",
     },  # the one place where text comes in
 }
 # Each SDK has its adapters; anywhere else it would leak its types.
@@ -68,6 +69,7 @@ SDKS = {
     "geventhttpclient": {"load.generator.client"},
     "ray": {"evaluation.engines.ray_driver"},
     "cryptography": {"attest.keys"},
+    "sigstore": {"attest.keyless"},
     "pytest": set(),
     "hypothesis": {"generation.pattern"},
 }  # fmt: skip
@@ -186,6 +188,7 @@ HEAVY = (
     "pydantic",
     "ray",
     "cryptography",
+    "sigstore",
 )
 
 

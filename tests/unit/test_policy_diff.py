@@ -43,6 +43,8 @@ def leaves(annotation, key: str):
         elif get_origin(kind) is tuple and any(
             isinstance(inner, type) and issubclass(inner, BaseModel) for inner in branches(get_args(kind)[0])
         ):
+            if len(branches(get_args(kind)[0])) > 1:  # names or sections: whether there are any is a change as well
+                yield key
             yield f"{key}.*"
             yield from leaves(get_args(kind)[0], f"{key}.*")
         elif kind is not NoneType:
@@ -87,7 +89,7 @@ def test_the_enumeration_sees_unions_mappings_and_lists_of_sections():
     """Else the test above would pass for the wrong reason."""
     assert {
         "load.profile.ramp.from", "load.batch.max", "load.batch.*", "load.locustfile", "accuracy.gaps.*.max",
-        "properties.scale.*.multiply.*", "properties.inputs.*.step", "properties.monotonic.*", "runtime.env.*",
+        "evidence.signers", "evidence.signers.*.sha", "properties.scale.*.multiply.*", "properties.inputs.*.step", "properties.monotonic.*", "runtime.env.*",
     } <= set(LEAVES)  # fmt: skip
 
 
@@ -297,7 +299,51 @@ def signed(*signers, keys=()):
 )  # fmt: skip
 def test_who_may_sign_is_compared_by_key(old, new, expected):
     """None at all, one more, and another key in the file of the same name each admit more."""
-    assert [one.effect for one in compare(old, new)] == expected
+    assert sorted(one.effect for one in compare(old, new)) == sorted(expected)
+
+
+PIPELINE = "gitlab: https://gitlab.com, project_path: g/p, ref: main"
+SHA, OTHER_SHA = f"sha: '{'1' * 40}'", f"sha: '{'2' * 40}'"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("[]", f"[{{{PIPELINE}}}]", [STRICTER]),
+        (f"[{{{PIPELINE}}}]", "[]", [WEAKER]),
+        ("[ci.pub]", f"[ci.pub, {{{PIPELINE}}}]", [WEAKER]),
+        (f"[ci.pub, {{{PIPELINE}}}]", "[ci.pub]", [STRICTER]),
+        (f"[{{{PIPELINE}, {SHA}}}]", f"[{{{PIPELINE}}}]", [WEAKER]),
+        (f"[{{{PIPELINE}}}]", f"[{{{PIPELINE}, {SHA}}}]", [STRICTER]),
+        (f"[{{{PIPELINE}, {SHA}}}]", f"[{{{PIPELINE}, {OTHER_SHA}}}]", [MAY]),
+        (f"[{{{PIPELINE}}}]", f"[{{{PIPELINE}, ref_protected: false}}]", [WEAKER]),
+        (f"[{{{PIPELINE}, ref_protected: false}}]", f"[{{{PIPELINE}}}]", [STRICTER]),
+        (f"[{{{PIPELINE}}}]", f"[{{{PIPELINE}, trust_root: r.json}}]", [WEAKER, STRICTER]),
+        *((f"[{{{PIPELINE}}}]", f"[{{{PIPELINE.replace(*change)}}}]", [WEAKER, STRICTER])
+          for change in (("main", "dev"), ("g/p", "g/q"), ("gitlab.com", "gitlab.example.com"))),
+        (f"[{{{PIPELINE}}}]", f"[{{{PIPELINE.replace('main', 'refs/heads/main')}}}]", []),
+    ],
+)  # fmt: skip
+def test_a_pipeline_that_may_sign_is_compared_by_what_is_pinned(old, new, expected):
+    """One more, another one, and one claim less each admit more."""
+    found = [one for _, one in effects(f"evidence: {{signers: {old}}}", f"evidence: {{signers: {new}}}")]
+    assert sorted(found) == sorted(expected)
+
+
+def test_a_pin_that_is_dropped_is_said_in_words():
+    """Whose, and what it means."""
+    one, two = (snapshot(f"evidence: {{signers: [{{{text}}}]}}") for text in (f"{PIPELINE}, {SHA}", PIPELINE))
+    (found,) = compare(one, two)
+    assert found.key == "evidence.signers.g/p@refs/heads/main on https://gitlab.com.sha"
+    assert (found.after, found.meaning) == ("not set", "any commit of the ref may sign")
+
+
+def test_another_trust_root_in_the_file_of_the_same_name_is_another_signer():
+    """Whoever may replace it may sign."""
+    text = f"evidence: {{signers: [{{{PIPELINE}, trust_root: r.json}}]}}"
+    one, two = (snapshot(text, keys={"r.json": f"sha256:{digit * 64}"}) for digit in "12")
+    assert sorted(change.effect for change in compare(one, two)) == sorted([WEAKER, STRICTER])
+    assert effects(text, text, files=None) == [("evidence.signers", MAY)]
 
 
 @pytest.mark.parametrize(

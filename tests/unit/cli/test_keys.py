@@ -4,6 +4,7 @@ import json
 import stat
 import subprocess
 import sys
+from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
 
@@ -55,6 +56,7 @@ def test_the_kind_is_the_users_choice_and_the_machine_form_says_it(here, capsys,
     assert signer.public.kind is kind
     assert facts == {
         "encrypted": False,
+        "expires": None,
         "keyid": signer.keyid,
         "kind": str(kind),
         "private": "ci.key",
@@ -81,6 +83,12 @@ def test_a_passphrase_in_the_environment_encrypts_the_private_key(here, capsys, 
         (["missing/ci"], "missing is no folder. Hint: mkdir -p missing"),
         (["missing/"], "missing is no folder"),
         ([], "Missing argument 'DIR_OR_PREFIX'"),
+        (["ci", "--expires", "soon"], "--expires 'soon' is neither days nor a date. Hint: 90d, or 2027-01-01"),
+        (["ci", "--expires", "12h"], "--expires '12h' is neither days nor a date"),
+        (["ci", "--expires", "20990101"], "--expires '20990101' is neither days nor a date"),
+        (["ci", "--expires", "2099-02-30"], "--expires '2099-02-30' is neither days nor a date"),
+        (["ci", "--expires", "0d"], "--expires '0d' is not after today"),
+        (["ci", "--expires", "2020-01-01"], "the key would never be believed"),
     ],
 )
 def test_what_can_not_be_done_is_one_line_and_nothing_is_written(here, capsys, words, says):
@@ -91,6 +99,20 @@ def test_what_can_not_be_done_is_one_line_and_nothing_is_written(here, capsys, w
     assert says in err
     assert err.count("\n") == 1
     assert list(here.iterdir()) == []
+
+
+@pytest.mark.parametrize("given", ["2099-01-01", "90d"])
+def test_a_key_can_be_made_with_its_end(here, capsys, given):
+    """As the comment that the gate reads, on the first day that does not count."""
+    before = datetime.now(UTC).date()
+    assert app.run(["keys", "new", "ci", "--expires", given]) == 0
+    days = {day + timedelta(days=90) for day in (before, datetime.now(UTC).date())}
+    (signer,) = read_signers(["ci.pub"], here)
+    assert signer.expires in ({date(2099, 1, 1)} if given == "2099-01-01" else days)
+    assert (here / "ci.pub").read_text().startswith(f"# expires: {signer.expires}\n-----BEGIN PUBLIC KEY-----\n")
+    assert f"believed until {signer.expires}" in capsys.readouterr().out
+    end = datetime.combine(signer.expires, time(), UTC)
+    assert (signer.expired(end - timedelta(seconds=1)), signer.expired(end)) == (False, True)
 
 
 def test_an_empty_passphrase_is_refused(here, capsys, monkeypatch):

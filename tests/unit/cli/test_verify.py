@@ -1,5 +1,6 @@
 """`mlgate verify`: what it prints, its exit status, what it imports, and the manifest that runs it before a pod."""
 
+import ast
 import json
 import subprocess
 import sys
@@ -12,10 +13,12 @@ import yaml
 
 from mlgate.attest.dsse import sign
 from mlgate.attest.keys import KeyKind, generate
+from mlgate.attest.statement import statement_of
 from mlgate.attest.waiver import new_waiver
 from mlgate.cli import app
 from mlgate.evidence import Outcome, VerdictFacts
 from tests.unit.attest.delivered import POLICY_TEXT, evidence_about, flip, listed, signed, written
+from tests.unit.attest.local_sigstore import ISSUER, LocalSigstore
 from tests.unit.builders import with_outcome
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "verify" / "init-container.yaml"
@@ -252,6 +255,81 @@ def test_it_imports_nothing_heavy_opens_no_socket_and_writes_no_file(here):
     words = [sys.executable, "-B", "-c", WATCHED, "verify", "model", "--signer", "ci.pub", "--uri", "models:/churn/3"]
     done = subprocess.run(words, cwd=here, capture_output=True, text=True, check=False)
     assert done.stderr == "0 [] []\n"
+
+
+def deliver_bundle(here, *, protected):
+    """Put a bundle beside the directory, and the trust root of who made it beside the policy."""
+    sigstore = LocalSigstore()
+    sigstore.write(here)
+    evidence = evidence_about(here / "model", ci={"CI_COMMIT_REF_PROTECTED": protected})
+    (here / "evidence.sigstore.json").write_text(json.dumps(sigstore.bundle(statement_of(evidence))))
+
+
+@pytest.fixture
+def keyless(here):
+    """Signed by a pipeline instead, whom the policy lists with the trust root beside it."""
+    (here / "evidence.dsse.json").unlink()
+    deliver_bundle(here, protected="true")
+    root = here / "trusted_root.json"
+    pipeline = {"gitlab": ISSUER, "project_path": "group/churn", "ref": "main", "trust_root": root.name}
+    listing = here / "mlgate.yaml"
+    listing.write_text(f"{POLICY_TEXT}evidence: {{signers: [{json.dumps(pipeline)}]}}\n")
+    return listing
+
+
+@pytest.mark.parametrize("name", ["evidence.sigstore.json", "model.sigstore.json", "gate/evidence.sigstore.json"])
+def test_what_a_pipeline_signed_is_verified_with_the_policys_trust_root(here, capsys, keyless, name):
+    """At the places of an envelope, or where it is said to be."""
+    (here / "gate").mkdir()
+    (here / "evidence.sigstore.json").rename(here / name)
+    words = ["model", "--policy", "mlgate.yaml", *(["--envelope", "gate"] if "/" in name else [])]
+    said = "model: verified: models:/churn/3, 4 files, signed by group/churn@main on gitlab.example.com\n"
+    assert verify(capsys, *words) == (0, said, "")
+    flip(here / "model" / "MLmodel")
+    assert "MLmodel is not what was tested" in verify(capsys, *words)[1]
+
+
+def test_a_pipeline_is_verified_without_a_network_and_without_writing(here, keyless):
+    """The library has a trust root of its own to fetch, and a cache; neither is touched."""
+    words = [sys.executable, "-B", "-c", WATCHED, "verify", "model", "--policy", "mlgate.yaml"]
+    done = subprocess.run(words, cwd=here, capture_output=True, text=True, check=False)
+    assert done.stderr.startswith("0 [")
+    seen = ast.literal_eval(f"[{done.stderr.partition('] [')[2]}")
+    # urllib3 binds a socket when it is imported, to see whether there is IPv6.
+    assert {event.partition(" ")[0] for event in seen} <= {"socket.__new__", "socket.bind"}
+
+
+def test_a_pipeline_without_a_trust_root_is_one_line(here, capsys, keyless):
+    """It would have to be fetched, and a pod has no way out."""
+    keyless.write_text(keyless.read_text().replace(', "trust_root": "trusted_root.json"', ""))
+    status, out, err = verify(capsys, "model", "--policy", "mlgate.yaml")
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert "group/churn has no trust_root" in err
+    assert "Hint: trust_root: FILE" in err
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (("group/churn", "group/other"), "the certificate's project_path is another"),
+        (('"main"', '"dev"'), "the certificate's ref is another"),
+        (("trusted_root.json", "mlgate.yaml"), "mlgate.yaml is no trust root"),
+    ],
+)
+def test_another_pipeline_is_refused_with_a_hint(here, capsys, keyless, change, says):
+    """Or another trust root."""
+    keyless.write_text(keyless.read_text().replace(*change))
+    status, out, err = verify(capsys, "model", "--policy", "mlgate.yaml")
+    assert (status, err) == (1, "")
+    assert says in out
+    assert ". Hint: " in out
+
+
+def test_a_pipeline_of_a_ref_that_is_not_protected_is_refused(here, capsys, keyless):
+    """As the gate does."""
+    deliver_bundle(here, protected="false")
+    status, out, _ = verify(capsys, "model", "--policy", "mlgate.yaml")
+    assert (status, "CI_COMMIT_REF_PROTECTED=false" in out) == (1, True)
 
 
 @pytest.fixture

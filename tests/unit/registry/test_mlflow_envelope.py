@@ -12,8 +12,9 @@ from mlgate.registry.mlflow_envelope import read_envelope
 class Store:
     """An artifact repository that lists a size and hands out bytes."""
 
-    def __init__(self, content, *, listed=None):
+    def __init__(self, content, *, listed=None, names=("evidence.dsse.json",)):
         self.content = content
+        self.names = names
         self.listed = listed
         self.downloads = 0
 
@@ -21,10 +22,11 @@ class Store:
         other = FileInfo(f"{path}/evidence.json", False, 2)
         if self.content is None:
             return [other]
-        return [other, FileInfo(f"{path}/evidence.dsse.json", False, self.listed)]
+        return [other, *(FileInfo(f"{path}/{name}", False, self.listed) for name in self.names)]
 
     def _download_file(self, name, target):
         self.downloads += 1
+        self.asked = name
         Path(target).write_bytes(self.content)
 
 
@@ -32,6 +34,20 @@ class Store:
 def test_the_envelope_comes_back_byte_for_byte(tmp_path, listed):
     """Whether or not the store knows its size."""
     assert read_envelope(Store(b"abc", listed=listed), tmp_path) == b"abc"
+
+
+@pytest.mark.parametrize(
+    ("names", "read"),
+    [
+        (["evidence.sigstore.json"], "mlgate/evidence.sigstore.json"),
+        (["evidence.sigstore.json", "evidence.dsse.json"], "mlgate/evidence.dsse.json"),
+    ],
+)
+def test_a_sigstore_bundle_is_read_where_there_is_no_envelope(tmp_path, names, read):
+    """A run leaves one of them."""
+    store = Store(b"abc", names=names)
+    assert read_envelope(store, tmp_path) == b"abc"
+    assert store.asked == read
 
 
 def test_none_is_none_and_costs_no_download(tmp_path):
