@@ -8,6 +8,7 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
+from urllib.parse import unquote
 
 from mlgate.artifacts.directory import MAX_DEPTH, MAX_FILES, NOT_THE_MODEL
 from mlgate.artifacts.hashing import Watch
@@ -160,7 +161,9 @@ def _checked(path: Any, folder: str) -> str:
     if not isinstance(path, str):
         raise RegistryError("the store lists a path that is no text")
     pure = PurePosixPath(path)
-    plain = str(pure) == path and not pure.is_absolute() and ".." not in pure.parts and "\\" not in path
+    # Encoded too: a server or its proxy may decode once more.
+    up = ".." in PurePosixPath(unquote(path)).parts
+    plain = str(pure) == path and not pure.is_absolute() and not up and "\\" not in path
     below = str(pure.parent) == (folder or ".")
     if not plain or not below or not path.isprintable() or len(pure.parts) > MAX_DEPTH or path in ("", "."):
         raise RegistryError(f"the store lists {path[:200]!r}, which is no path below {folder or 'the model'!r}")

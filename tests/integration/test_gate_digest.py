@@ -118,10 +118,11 @@ def test_with_the_cache_a_digest_is_reused_until_the_store_lists_something_else(
 
 
 def test_promote_reads_the_same_and_says_so(scene):
-    """It shares the decision."""
+    """It shares the decision; `status` reads the evidence over the same road."""
     done = scene.command("promote", scene.version.uri, "--dry-run", "--output", "json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["artifacts"]["reused"] is False
+    assert "signed by ci.pub" in scene.command("status", scene.version.name or "").stdout
     flip(scene.weights)
     done = scene.command("promote", scene.version.uri, "--yes")
     assert done.returncode == 1

@@ -58,6 +58,7 @@ def test_a_bar_is_shown_when_asked_and_not_on_standard_output(tmp_path, capsys):
         {None: [("a\x1b[0m", 4)]},
         {None: [("a\\b", 4)]},
         {None: [("a//b", 4)]},
+        {None: [("..%2fa", 4)]},
         {None: [("a/b", 4)]},
         {None: [("a", 4), ("a", 4)]},
         {None: [(3, 4)]},
