@@ -1,6 +1,6 @@
 # The same names that CI runs. `make demo` and `make test` do all set-up themselves, and say so when there is none to do.
 .DEFAULT_GOAL := help
-.PHONY: help setup venv engine base-image registry demo test lint typing unit plugin suites integration wheel bench format clean
+.PHONY: help setup venv engine base-image registry postgres demo test lint typing unit plugin suites integration wheel bench format clean
 
 PYTEST := .venv/bin/pytest
 
@@ -20,6 +20,9 @@ base-image: venv engine
 
 registry: # Debian's docker-registry, for the tests that push
 	@.ci/registry
+
+postgres: # Debian's PostgreSQL, for the tests that keep MLflow's store in it
+	@.ci/postgres
 
 demo: venv ## Run the main job on real data: four challengers, four verdicts
 	@.ci/engine && .ci/base-image || echo "no container engine: the demo runs in the process sandbox"
@@ -43,7 +46,7 @@ plugin: venv ## The pytest plugin, with pytester
 suites: venv ## Every check against its mutant model and a healthy one
 	$(PYTEST) tests/suites -q
 
-integration: setup registry ## Real container engine, real MLflow server
+integration: setup registry postgres ## Real container engine, real MLflow server
 	$(PYTEST) tests/integration -q
 
 wheel: venv ## Install the built wheel in an empty environment and collect the suites there

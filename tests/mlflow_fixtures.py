@@ -7,11 +7,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import requests
+
+from tests.postgres import running_postgres
 
 START_TIMEOUT_S = 120.0
 
@@ -49,22 +52,28 @@ def _wait_until_healthy(process: subprocess.Popen[bytes], server: MlflowServer) 
     pytest.fail(f"the MLflow server did not start: {server.log.read_text()[-2000:]}")
 
 
-@pytest.fixture(scope="session")
-def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
-    """A real MLflow server over HTTP, with sqlite and proxied artifacts."""
-    folder = tmp_path_factory.mktemp("mlflow-server")
+@contextmanager
+def running_server(folder: Path, *options: str, store: str | None = None, **environment: str) -> Iterator[MlflowServer]:
+    """Run a real MLflow server over HTTP, with proxied artifacts.
+
+    Args:
+        folder: An existing folder of its own.
+        options: Further words of `mlflow server`.
+        store: Where runs and models are kept; default: a SQLite file in *folder*.
+        environment: Added to the server's environment, which has nothing of MLflow's else.
+    """
     port = _free_port()
     server = MlflowServer(uri=f"http://127.0.0.1:{port}", folder=folder, log=folder / "log.txt")
     command = [
         *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
-        *("--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--artifacts-destination", str(server.artifacts)),
-        "--serve-artifacts",
+        *("--backend-store-uri", store or f"sqlite:///{folder}/mlflow.db"),
+        *("--artifacts-destination", str(server.artifacts), "--serve-artifacts", *options),
     ]
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("MLFLOW_")}
-    environment |= {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("MLFLOW_")}
+    clean |= {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", **environment}
     with server.log.open("wb") as log:
         process = subprocess.Popen(
-            command, cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+            command, cwd=folder, env=clean, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
         )
     try:
         _wait_until_healthy(process, server)
@@ -73,3 +82,24 @@ def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowSe
         # The server has workers of its own, in the session it was started in.
         os.killpg(process.pid, signal.SIGKILL)
         process.wait(30)
+
+
+@pytest.fixture(scope="session")
+def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
+    """A real MLflow server over HTTP, with sqlite and proxied artifacts."""
+    with running_server(tmp_path_factory.mktemp("mlflow-server")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """A PostgreSQL server of our own with a database `mlflow`; its SQLAlchemy address. Missing: failed, not skipped."""
+    with running_postgres() as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def postgres_mlflow_server(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
+    """A real MLflow server whose runs and models are in PostgreSQL."""
+    with running_server(tmp_path_factory.mktemp("mlflow-postgres"), store=postgres) as server:
+        yield server

@@ -1,4 +1,4 @@
-"""The registry's contract, over memory, a real MLflow server and a plain database; and servers that misbehave."""
+"""The registry's contract, over memory, real MLflow servers (SQLite, PostgreSQL) and a plain database; and servers that misbehave."""
 
 import contextlib
 import http.server
@@ -27,6 +27,8 @@ from mlgate.registry.memory import MemoryRegistry
 from mlgate.registry.mlflow import MlflowRegistry
 
 ANSWER_WITHIN_S = 15.0
+# What the contract runs over, beside memory and a plain database: MLflow's server on SQLite and on PostgreSQL.
+SERVERS = {"http": "mlflow_server", "postgres": "postgres_mlflow_server"}
 
 
 @pytest.fixture(autouse=True)
@@ -114,15 +116,15 @@ def database(tmp_path_factory):
     return uri, folder
 
 
-@pytest.fixture(params=["memory", "http", "sqlite"])
+@pytest.fixture(params=["memory", "http", "postgres", "sqlite"])
 def world(request, model, monkeypatch):
     """The same questions to each registry."""
     name = f"churn model {uuid.uuid4().hex[:8]}"
     if request.param == "memory":
         registry = MemoryRegistry()
         return World(registry=registry, add=registry.add, name=name, fetched_from=model)
-    if request.param == "http":
-        uri = request.getfixturevalue("mlflow_server").uri
+    if request.param in SERVERS:
+        uri = request.getfixturevalue(SERVERS[request.param]).uri
     else:
         uri, folder = request.getfixturevalue("database")
         monkeypatch.chdir(folder)  # MLflow puts artifacts of a plain database below the working directory
