@@ -13,7 +13,9 @@ import pytest
 
 START_TIMEOUT_S = 60
 # Nothing here outlives the tests, so nothing has to reach a disk.
-_SETTINGS = "-c listen_addresses='' -c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_connections=200"
+_SETTINGS = (
+    "-c listen_addresses='' -c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_connections=200"
+)
 
 
 @contextmanager

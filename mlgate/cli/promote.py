@@ -32,7 +32,9 @@ def command(
     output: OutputOption = Output.TEXT,
 ) -> int:
     """Gate, move, read back."""
-    decision = decide(uri, policy)
+    from mlgate.registry.interface import Capability
+
+    decision = decide(uri, policy, needs=(Capability.ALIASES, Capability.TAGS))
     version, name = decision.today.version, decision.today.version.name
     if not decision.admission.admitted or name is None or version.version is None:
         show(decision, output)

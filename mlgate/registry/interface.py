@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
@@ -12,6 +13,15 @@ ENVELOPE_FILE = "evidence.dsse.json"
 WAIVER_FILE = "waiver.dsse.json"
 # Where waivers are stored: `mlgate/<name>/waivers`, which nobody searches for evidence.
 WAIVERS = "waivers"
+
+
+class Capability(StrEnum):
+    """What a registry may have no place for, though it speaks MLflow's language."""
+
+    TAGS = "version tags"
+    ALIASES = "aliases"
+    WEBHOOKS = "webhooks"
+    ARTIFACT_PROXY = "artifact proxy"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,3 +185,12 @@ class ModelRegistry(Protocol):
 
     def capabilities(self) -> Mapping[str, str]:
         """Return what the registry answers to, for `mlgate doctor`: capability to a word or two."""
+
+    def lacks(self, *needed: Capability) -> tuple[Capability, ...]:
+        """Return which of *needed* the registry says it has no place for; asked once, without writing.
+
+        One that can not be asked is not among them: the call itself will tell.
+
+        Raises:
+            RegistryError: No answer at all.
+        """

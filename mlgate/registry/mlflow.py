@@ -21,12 +21,14 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt
 
 from mlgate.errors import MlgateError, ModelNotFound, RegistryError
 from mlgate.model_version import ModelUri, ModelVersion
+from mlgate.registry import mlflow_capabilities as capabilities
 from mlgate.registry import mlflow_http as http
 from mlgate.registry import tags as keys
 from mlgate.registry.downloads import download
 from mlgate.registry.interface import (
     WAIVER_FILE,
     WAIVERS,
+    Capability,
     GateRun,
     LoggedDataset,
     StoredEvidence,
@@ -34,8 +36,10 @@ from mlgate.registry.interface import (
 )
 from mlgate.registry.local import copy_directory, directory_version, local_directory, registered
 from mlgate.registry.mlflow_envelope import read_envelope
+from mlgate.registry.mlflow_flat import FlatStore, entry_of, is_flat
 from mlgate.registry.mlflow_inputs import link_inputs, read_dataset
-from mlgate.registry.mlflow_lookup import ABSENT, Lookup, error_code
+from mlgate.registry.mlflow_lookup import Lookup, error_code
+from mlgate.registry.mlflow_pace import keep_pace
 from mlgate.registry.urls import without_credentials
 
 # MLflow's own limits of one log-batch call.
@@ -64,6 +68,7 @@ class MlflowRegistry:
         self._lock = threading.Lock()
         self._probed_at: float | None = None
         self._experiment_of_run: dict[str, str] = {}
+        self._known: dict[Capability, str] = {}
 
     @property
     def uri(self) -> str:
@@ -87,6 +92,7 @@ class MlflowRegistry:
     def _client(self) -> Any:
         from mlflow import MlflowClient  # noqa: PLC0415 - slow
 
+        keep_pace()
         return MlflowClient(tracking_uri=self._tracking_uri, registry_uri=self._registry_uri)
 
     @contextmanager
@@ -143,9 +149,10 @@ class MlflowRegistry:
     def _artifacts(self, location: str) -> Any:
         from mlflow.store.artifact import artifact_repository_registry as repositories  # noqa: PLC0415 - slow
 
-        return repositories.get_artifact_repository(
+        store = repositories.get_artifact_repository(
             location, tracking_uri=self._tracking_uri, registry_uri=self._registry_uri
         )
+        return FlatStore(store, location) if is_flat(location) else store
 
     def aliases(self, name: str) -> Mapping[str, str]:
         """Return alias to version for a registered model."""
@@ -305,7 +312,7 @@ class MlflowRegistry:
             try:
                 store._download_file(name, str(target))  # noqa: SLF001 - the method MLflow asks its plugins to write
             except Exception:
-                if any(entry.path == name for entry in store.list_artifacts(keys.FOLDER)):
+                if entry_of(store, name) is not None:
                     raise
                 return None
             if target.stat().st_size > _MAX_EVIDENCE_BYTES:
@@ -323,15 +330,15 @@ class MlflowRegistry:
         """Download one file of a gate run."""
         with self._calling(f"reading {path} of run {run_id}") as client:
             store, name = self._artifacts(str(client.get_run(run_id).info.artifact_uri)), f"{keys.FOLDER}/{path}"
-            below = name.rpartition("/")[0]
-            if not any(entry.path == name for entry in store.list_artifacts(below)):
+            if entry_of(store, name) is None:
                 return False
             store._download_file(name, str(destination))  # noqa: SLF001 - as in _stored
             return True
 
     def run_url(self, run_id: str) -> str | None:
         """Return the page of a run in MLflow's UI; `None` where nothing serves one."""
-        if not self._tracking_uri.startswith(("http://", "https://")):
+        # GitLab's pages are elsewhere.
+        if not self._tracking_uri.startswith(("http://", "https://")) or "/api/v4/projects/" in self._tracking_uri:
             return None
         if run_id not in self._experiment_of_run:
             with self._calling(f"reading run {run_id}") as client:
@@ -342,35 +349,18 @@ class MlflowRegistry:
 
     def capabilities(self) -> Mapping[str, str]:
         """Return what the registry answers to, asked without writing."""
-        import mlflow  # noqa: PLC0415 - slow
-
-        unknown = "not probed: only a write could tell"
         with self._calling("asking what it can") as client:
-            served = self._tracking_uri.startswith(("http://", "https://"))
-            version = http.server_version(self._tracking_uri) if served else None
-            scheme = urlparse(self._tracking_uri).scheme or "directory"
-            return {
-                "server": f"MLflow {version or '(version not told)'}" if served else f"none: {scheme} store",
-                "client": f"MLflow {mlflow.__version__}",
-                "models": _answers(lambda: client.search_registered_models(max_results=1)),
-                "logged models": _answers(lambda: client.search_logged_models(["0"], max_results=1)),
-                "runs": _answers(lambda: client.search_experiments(max_results=1)),
-                "aliases": _answers(lambda: client.get_model_version_by_alias("mlgate-probe", "mlgate-probe")),
-                "writing tags": unknown,
-                "writing aliases": unknown,
-                "writing runs": unknown,
-            }
+            return capabilities.describe(client, self._tracking_uri, {one: self._has(one) for one in Capability})
 
+    def lacks(self, *needed: Capability) -> tuple[Capability, ...]:
+        """Return which of *needed* the registry says it has no place for."""
+        with self._calling("asking what it can"):
+            return tuple(one for one in needed if capabilities.absent(self._has(one)))
 
-def _answers(call: Any) -> str:
-    """Return whether an endpoint is there: "yes", also where it answers that there is no such thing."""
-    try:
-        call()
-    except Exception as error:  # noqa: BLE001 - whatever the server did, doctor prints it
-        if error_code(error) in (ABSENT - {"ENDPOINT_NOT_FOUND"}) | {"INVALID_PARAMETER_VALUE"}:
-            return "yes"
-        return f"no: {http.in_short(error)}"
-    return "yes"
+    def _has(self, capability: Capability) -> str:
+        if capability not in self._known:
+            self._known[capability] = capabilities.probe(capability, self._tracking_uri, self._registry_uri)
+        return self._known[capability]
 
 
 def _again_after_a_race(write: Callable[[], Any]) -> Any:

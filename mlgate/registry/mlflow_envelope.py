@@ -5,6 +5,7 @@ from typing import Any
 
 from mlgate.registry import tags as keys
 from mlgate.registry.interface import ENVELOPE_FILE
+from mlgate.registry.mlflow_flat import entry_of
 
 # What the reader of envelopes takes.
 MAX_ENVELOPE_BYTES = 64 * 1024 * 1024
@@ -22,7 +23,7 @@ def read_envelope(store: Any, folder: Path, file: str = ENVELOPE_FILE) -> bytes 
         file: Its name below `mlgate/`.
     """
     name = f"{keys.FOLDER}/{file}"
-    entry = next((found for found in store.list_artifacts(keys.FOLDER) if found.path == name), None)
+    entry = entry_of(store, name)
     if entry is None:
         return None
     if (entry.file_size or 0) > MAX_ENVELOPE_BYTES:
