@@ -69,6 +69,10 @@ class RegistryError(MlgateError):
     """The registry is unreachable, or answers what no registry answers."""
 
 
+class CapabilityError(RegistryError):
+    """The registry answers, and has no place for what was asked."""
+
+
 class EngineError(MlgateError):
     """The container engine is unreachable, refuses, or lacks the base image."""
 
@@ -122,6 +126,12 @@ class LoadGeneratorError(MlgateError):
 
 class EvidenceError(MlgateError):
     """Evidence that can not be read: not ours, another format, not canonical."""
+
+    exit_code = 1
+
+
+class WebhookRefused(MlgateError):
+    """A webhook that is forged, unsigned where a secret is set, or too old."""
 
     exit_code = 1
 

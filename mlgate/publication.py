@@ -16,7 +16,7 @@ from mlgate.evidence import Evidence, Outcome
 from mlgate.failure import file_name
 from mlgate.model_version import ModelVersion
 from mlgate.quantities import format_measured
-from mlgate.registry.interface import BUNDLE_FILE, ENVELOPE_FILE, GateRun, ModelRegistry
+from mlgate.registry.interface import BUNDLE_FILE, ENVELOPE_FILE, Capability, GateRun, ModelRegistry
 from mlgate.registry.tags import NOTE, run_tags, verdict_line, version_tags, with_verdict_line
 from mlgate.report.html import render_html
 from mlgate.report.junit import render_junit
@@ -113,7 +113,7 @@ def _replace(new: Path, old: Path) -> None:
 
 
 def publish(registry: ModelRegistry, version: ModelVersion, evidence: Evidence, folder: Path) -> str:
-    """Store the run, then the tags, then the description line; return the run id.
+    """Store the run, then the tags (where there is a place for them), then the description line; return the run id.
 
     The tags come after the evidence: killed anywhere in between, nothing reads like a pass that has no evidence.
 
@@ -131,7 +131,8 @@ def publish(registry: ModelRegistry, version: ModelVersion, evidence: Evidence, 
         )
     )
     if version.promotable:
-        registry.set_tags(version, version_tags(evidence, run_id=run_id, report_url=registry.run_url(run_id)))
+        if not registry.lacks(Capability.TAGS):
+            registry.set_tags(version, version_tags(evidence, run_id=run_id, report_url=registry.run_url(run_id)))
         text = with_verdict_line(registry.description(version), verdict_line(evidence))
         registry.set_description(version, text)
     return run_id

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mlgate.model_version import ModelVersion
     from mlgate.policy import Policy
     from mlgate.policy_signers import PipelineSigner
-    from mlgate.registry.interface import ModelRegistry, StoredEvidence
+    from mlgate.registry.interface import Capability, ModelRegistry, StoredEvidence
     from mlgate.verdict import Reason
 
 CHAMPION_ALIAS = "champion"
@@ -95,13 +95,37 @@ def vouched(envelope: bytes | None, evidence: "Evidence", signers: "Sequence[Lis
     return vouching(envelope, evidence, signers, datetime.now(UTC))
 
 
-def decide(uri: str, policy_file: str | None, *, alias: str = CHAMPION_ALIAS) -> Decision:
+def need(registry: "ModelRegistry", doing: str, *needed: "Capability") -> None:
+    """Refuse to begin what the registry has no place for.
+
+    Args:
+        registry: Asked, without writing.
+        doing: The command, for the message.
+        needed: What it can not do without.
+
+    Raises:
+        CapabilityError: Something of *needed* is not there.
+    """
+    missing = registry.lacks(*needed)
+    if missing:
+        from mlgate.errors import CapabilityError
+
+        raise CapabilityError(
+            f"{registry.uri} has no {' and no '.join(missing)}: {doing} has nothing to move there",
+            hint="mlgate gate decides, and the deployment names the version itself; or use an MLflow server",
+        )
+
+
+def decide(
+    uri: str, policy_file: str | None, *, alias: str = CHAMPION_ALIAS, needs: "Sequence[Capability]" = ()
+) -> Decision:
     """Read everything again and decide.
 
     Args:
         uri: The version; an alias is resolved once.
         policy_file: Default: found upward from here.
         alias: Whose version the evidence must have been compared with.
+        needs: What the registry must have a place for, to do something with the decision.
 
     Raises:
         MlgateError: Wrong URI or policy, or the registry does not answer.
@@ -118,6 +142,7 @@ def decide(uri: str, policy_file: str | None, *, alias: str = CHAMPION_ALIAS) ->
             f"{uri} is a directory: tested, never promotable", hint="register it and test models:/name/version"
         )
     registry = open_registry()
+    need(registry, "promote", *needs)
     version = registry.resolve(parsed)
     champion_version = registry.aliases(version.name).get(alias) if version.name else None
     champion_artifacts = None

@@ -9,6 +9,7 @@ import typer
 
 from mlgate.cli import (
     accuracy,
+    ci,
     demo,
     doctor,
     gate,
@@ -68,6 +69,7 @@ app.add_typer(policy.app, name="policy")
 app.add_typer(image.app, name="image")
 app.add_typer(accuracy.app, name="accuracy")
 app.add_typer(keys.app, name="keys")
+app.add_typer(ci.app, name="ci")
 
 
 def run(arguments: Sequence[str]) -> int:

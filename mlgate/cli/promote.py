@@ -53,8 +53,9 @@ def command(
     from mlgate.locking.lock import lock_for
     from mlgate.promotion.journal import read_journal
     from mlgate.promotion.move import carry_out, settle
+    from mlgate.registry.interface import Capability
 
-    decision = decide(uri, policy)
+    decision = decide(uri, policy, needs=(Capability.ALIASES, Capability.TAGS))
     version, registry = decision.today.version, decision.registry
     if not decision.admission.admitted or version.name is None or version.version is None:
         show(decision, output)

@@ -172,7 +172,7 @@ def _after(decision: Decision, envelope: bytes) -> Decision:
 def _record(decision: Decision, waiver: "Waiver", envelope: bytes, after: Decision) -> str:
     """Store the waiver with the report as it reads from now on; then the tag, which is for display."""
     from mlgate.registry import tags
-    from mlgate.registry.interface import WAIVER_FILE, WAIVERS, GateRun
+    from mlgate.registry.interface import WAIVER_FILE, WAIVERS, Capability, GateRun
     from mlgate.report.html import render_html
 
     admission, version = after.admission, decision.today.version
@@ -198,7 +198,8 @@ def _record(decision: Decision, waiver: "Waiver", envelope: bytes, after: Decisi
         )
         run_id = decision.registry.publish(run)
     listed = ", ".join(sorted({f"{waived.reason.check} until {waived.waiver.until}" for waived in admission.waived}))
-    decision.registry.set_tags(version, {tags.WAIVED: tags.cut(listed)})
+    if not decision.registry.lacks(Capability.TAGS):
+        decision.registry.set_tags(version, {tags.WAIVED: tags.cut(listed)})
     return run_id
 
 

@@ -24,6 +24,15 @@ WAIVERS = "waivers"
 JOURNAL = "journal"
 
 
+class Capability(StrEnum):
+    """What a registry may have no place for, though it speaks MLflow's language."""
+
+    TAGS = "version tags"
+    ALIASES = "aliases"
+    WEBHOOKS = "webhooks"
+    ARTIFACT_PROXY = "artifact proxy"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateRun:
     """What one gate run leaves in the registry.
@@ -263,3 +272,12 @@ class ModelRegistry(Protocol):
 
     def capabilities(self) -> Mapping[str, str]:
         """Return what the registry answers to, for `mlgate doctor`: capability to a word or two."""
+
+    def lacks(self, *needed: Capability) -> tuple[Capability, ...]:
+        """Return which of *needed* the registry says it has no place for; asked once, without writing.
+
+        One that can not be asked is not among them: the call itself will tell.
+
+        Raises:
+            RegistryError: No answer at all.
+        """

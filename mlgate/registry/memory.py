@@ -16,6 +16,7 @@ from mlgate.registry.interface import (
     ENVELOPE_FILE,
     WAIVER_FILE,
     WAIVERS,
+    Capability,
     EventState,
     GateRun,
     LoggedDataset,
@@ -284,6 +285,10 @@ class MemoryRegistry:
     def capabilities(self) -> Mapping[str, str]:
         """Return what it answers to: everything, until the process ends."""
         return {"server": "in memory", "models": "yes", "evidence": "yes", "tags": "yes", "aliases": "yes"}
+
+    def lacks(self, *needed: Capability) -> tuple[Capability, ...]:
+        """Return which of *needed* it has no place for: what only a server has."""
+        return tuple(one for one in needed if one in (Capability.WEBHOOKS, Capability.ARTIFACT_PROXY))
 
     def _entries(self, name: str) -> dict[str, _Entry]:
         if name not in self._models:

@@ -20,6 +20,7 @@ from mlgate.artifacts.hashing import Watch
 from mlgate.errors import MlgateError, ModelNotFound, RegistryError
 from mlgate.evidence import FileEntry
 from mlgate.model_version import ModelUri, ModelVersion
+from mlgate.registry import mlflow_capabilities as capabilities
 from mlgate.registry import mlflow_http as http
 from mlgate.registry import mlflow_journal as journal
 from mlgate.registry import tags as keys
@@ -28,6 +29,7 @@ from mlgate.registry.etags import list_store
 from mlgate.registry.interface import (
     JOURNAL,
     WAIVERS,
+    Capability,
     EventState,
     GateRun,
     LoggedDataset,
@@ -45,9 +47,11 @@ from mlgate.registry.local import (
     registered,
 )
 from mlgate.registry.mlflow_evidence import stored_evidence, stored_waiver
+from mlgate.registry.mlflow_flat import FlatStore, entry_of, is_flat
 from mlgate.registry.mlflow_gate_run import experiment_id_of, link_inputs, log, read_dataset, upload
-from mlgate.registry.mlflow_lookup import ABSENT, Lookup, error_code
+from mlgate.registry.mlflow_lookup import Lookup
 from mlgate.registry.mlflow_markers import MlflowMarkers
+from mlgate.registry.mlflow_pace import keep_pace
 from mlgate.registry.mlflow_race import again_after_a_race
 from mlgate.registry.mlflow_rest import RestClient, RestStore
 from mlgate.registry.urls import store_file, without_credentials
@@ -72,6 +76,7 @@ class MlflowRegistry:
         self._probed_at: float | None = None
         self._open = False
         self._experiment_of_run: dict[str, str] = {}
+        self._known: dict[Capability, str] = {}
 
     @property
     def uri(self) -> str:
@@ -105,14 +110,14 @@ class MlflowRegistry:
     def _client(self) -> Any:
         from mlflow import MlflowClient  # noqa: PLC0415 - slow
 
+        keep_pace()
         return MlflowClient(tracking_uri=self._tracking_uri, registry_uri=self._registry_uri)
 
     @cached_property
     def _reader(self) -> Any:
         """What reads: MLflow's client takes seconds to import, so a server that lets us in is asked without it."""
-        return (
-            RestClient(self._tracking_uri) if self._open and self._tracking_uri == self._registry_uri else self._client
-        )
+        plain = self._open and self._tracking_uri == self._registry_uri and not _is_gitlabs(self._tracking_uri)
+        return RestClient(self._tracking_uri) if plain else self._client
 
     @contextmanager
     def _reading(self, doing: str) -> Iterator[Any]:
@@ -198,9 +203,10 @@ class MlflowRegistry:
             return served
         from mlflow.store.artifact import artifact_repository_registry as repositories  # noqa: PLC0415 - slow
 
-        return repositories.get_artifact_repository(
+        store = repositories.get_artifact_repository(
             location, tracking_uri=self._tracking_uri, registry_uri=self._registry_uri
         )
+        return FlatStore(store, location) if is_flat(location) else store
 
     def aliases(self, name: str) -> Mapping[str, str]:
         """Return alias to version for a registered model."""
@@ -345,15 +351,15 @@ class MlflowRegistry:
         with self._reading(f"reading {path} of run {run_id}") as client:
             store = self._artifacts(str(client.get_run(run_id).info.artifact_uri), client)
             name = f"{keys.FOLDER}/{path}"
-            below = name.rpartition("/")[0]
-            if not any(entry.path == name for entry in store.list_artifacts(below)):
+            if entry_of(store, name) is None:
                 return False
             store._download_file(name, str(destination))  # noqa: SLF001 - the method MLflow asks its plugins to write
             return True
 
     def run_url(self, run_id: str) -> str | None:
         """Return the page of a run in MLflow's UI; `None` where nothing serves one."""
-        if not self._tracking_uri.startswith(("http://", "https://")):
+        # GitLab's pages are elsewhere.
+        if not self._tracking_uri.startswith(("http://", "https://")) or _is_gitlabs(self._tracking_uri):
             return None
         if run_id not in self._experiment_of_run:
             with self._reading(f"reading run {run_id}") as client:
@@ -364,32 +370,19 @@ class MlflowRegistry:
 
     def capabilities(self) -> Mapping[str, str]:
         """Return what the registry answers to, asked without writing."""
-        import mlflow  # noqa: PLC0415 - slow
-
-        unknown = "not probed: only a write could tell"
         with self._calling("asking what it can") as client:
-            served = self._tracking_uri.startswith(("http://", "https://"))
-            version = http.server_version(self._tracking_uri) if served else None
-            scheme = urlparse(self._tracking_uri).scheme or "directory"
-            return {
-                "server": f"MLflow {version or '(version not told)'}" if served else f"none: {scheme} store",
-                "client": f"MLflow {mlflow.__version__}",
-                "models": _answers(lambda: client.search_registered_models(max_results=1)),
-                "logged models": _answers(lambda: client.search_logged_models(["0"], max_results=1)),
-                "runs": _answers(lambda: client.search_experiments(max_results=1)),
-                "aliases": _answers(lambda: client.get_model_version_by_alias("mlgate-probe", "mlgate-probe")),
-                "writing tags": unknown,
-                "writing aliases": unknown,
-                "writing runs": unknown,
-            }
+            return capabilities.describe(client, self._tracking_uri, {one: self._has(one) for one in Capability})
+
+    def lacks(self, *needed: Capability) -> tuple[Capability, ...]:
+        """Return which of *needed* the registry says it has no place for."""
+        with self._calling("asking what it can"):
+            return tuple(one for one in needed if capabilities.absent(self._has(one)))
+
+    def _has(self, capability: Capability) -> str:
+        if capability not in self._known:
+            self._known[capability] = capabilities.probe(capability, self._tracking_uri, self._registry_uri)
+        return self._known[capability]
 
 
-def _answers(call: Any) -> str:
-    """Return whether an endpoint is there: "yes", also where it answers that there is no such thing."""
-    try:
-        call()
-    except Exception as error:  # noqa: BLE001 - whatever the server did, doctor prints it
-        if error_code(error) in (ABSENT - {"ENDPOINT_NOT_FOUND"}) | {"INVALID_PARAMETER_VALUE"}:
-            return "yes"
-        return f"no: {http.in_short(error)}"
-    return "yes"
+def _is_gitlabs(address: str) -> bool:
+    return "/api/v4/projects/" in address

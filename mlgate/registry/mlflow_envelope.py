@@ -6,6 +6,7 @@ from typing import Any
 
 from mlgate.registry import tags as keys
 from mlgate.registry.interface import BUNDLE_FILE, ENVELOPE_FILE
+from mlgate.registry.mlflow_flat import entry_of
 
 # What the reader of envelopes takes.
 MAX_ENVELOPE_BYTES = 64 * 1024 * 1024
@@ -22,9 +23,8 @@ def read_envelope(store: Any, folder: Path, names: Sequence[str] = (ENVELOPE_FIL
         folder: Takes the download.
         names: Below `mlgate/`, the first that is there counts.
     """
-    listed = {found.path: found for found in store.list_artifacts(keys.FOLDER)}
     places = (f"{keys.FOLDER}/{name}" for name in names)
-    entry = next((listed[name] for name in places if name in listed), None)
+    entry = next((found for place in places if (found := entry_of(store, place)) is not None), None)
     if entry is None:
         return None
     if (entry.file_size or 0) > MAX_ENVELOPE_BYTES:

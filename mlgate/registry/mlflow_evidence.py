@@ -8,6 +8,7 @@ from mlgate.errors import RegistryError
 from mlgate.registry import tags as keys
 from mlgate.registry.interface import WAIVER_FILE, StoredEvidence, StoredWaiver
 from mlgate.registry.mlflow_envelope import read_envelope
+from mlgate.registry.mlflow_flat import entry_of
 
 MAX_EVIDENCE_BYTES = 64 * 1024 * 1024
 
@@ -29,7 +30,7 @@ def stored_evidence(store: Any, run: Any, place: str) -> StoredEvidence | None:
         try:
             store._download_file(name, str(target))  # noqa: SLF001 - the method MLflow asks its plugins to write
         except Exception:
-            if any(entry.path == name for entry in store.list_artifacts(keys.FOLDER)):
+            if entry_of(store, name) is not None:
                 raise
             return None
         if target.stat().st_size > MAX_EVIDENCE_BYTES:

@@ -36,6 +36,9 @@ _ONLY_MLFLOWS = ("MLFLOW_TRACKING_AUTH", "MLFLOW_TRACKING_AWS_SIGV4", "MLFLOW_WO
 _TRANSIENT = (408, 429, 500, 502, 503, 504)
 # MLflow's downloads use as many threads.
 _CONNECTIONS = 8
+_CREDENTIALS = ("MLFLOW_TRACKING_TOKEN", "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD")
+# Shorter ones are words of a message as often as secrets.
+_SECRET_FROM = 4
 
 # Twice this is the longest that a dead server takes: one repetition.
 _PROBE_TIMEOUT_S = 5.0
@@ -135,8 +138,12 @@ def _bound(what: str) -> float:
 
 def hint(error: BaseException, uri: str) -> str:
     """Return what to do about an error of a call that followed a good probe."""
-    if re.search(r"\b40[13]\b", str(error)):
-        return "set MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+    code, text = str(getattr(error, "error_code", "")), str(error)
+    if code == "UNAUTHENTICATED" or re.search(r"\b401\b", text):
+        again = " (set, and not accepted)" if any(map(os.environ.get, _CREDENTIALS)) else ""
+        return f"set MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD{again}"
+    if code == "PERMISSION_DENIED" or re.search(r"\b403\b", text):
+        return "whoever MLFLOW_TRACKING_TOKEN or MLFLOW_TRACKING_USERNAME stands for may not do this: ask for the permission"
     return f"is {without_credentials(uri)} healthy? mlgate doctor"
 
 
@@ -207,4 +214,7 @@ def _head(response: requests.Response) -> bytes:
 def _printable(raw: bytes, limit: int = 120) -> str:
     text = " ".join(raw.decode("utf-8", "replace").split())
     text = "".join(character for character in text if character.isprintable())
+    # A proxy may repeat what it was given.
+    for secret in (os.environ.get(name, "") for name in _CREDENTIALS if not name.endswith("USERNAME")):
+        text = text.replace(secret, "…") if len(secret) >= _SECRET_FROM else text
     return without_credentials(text if len(text) <= limit else f"{text[:limit]}…")

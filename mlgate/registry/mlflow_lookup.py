@@ -7,7 +7,7 @@ import difflib
 import re
 from collections.abc import Callable, Iterator
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 from mlgate.errors import ModelNotFound, RegistryError
@@ -89,14 +89,22 @@ class Lookup:
         )
 
     def versions(self, name: str) -> list[str]:
-        """Return the version numbers of *name*, newest first; none where there is no such model."""
+        """Return the version numbers of *name*, newest first; none where there is no such model.
+
+        A server that can not search them (GitLab) tells the latest only.
+        """
         quote = '"' if "'" in name else "'"
         found = pages(
             lambda token: self._client.search_model_versions(
                 f"name = {quote}{name}{quote}", max_results=PAGE, page_token=token
             )
         )
-        numbers = [str(version.version) for version in found if version.name == name]
+        try:
+            numbers = [str(version.version) for version in found if version.name == name]
+        except Exception as error:
+            if not _not_mlflows(error):
+                raise
+            numbers = [str(version.version) for version in self.model(name).latest_versions]
         return sorted(numbers, key=lambda number: (int(number) if number.isdecimal() else -1, number), reverse=True)
 
     def newest(self, name: str, limit: int) -> list[tuple[str, dict[str, str]]]:
@@ -226,16 +234,31 @@ class Lookup:
                 *(f"tags.`mlgate.{key}` = '{value}'" for key, value in tags.items() if "'" not in value),
             ]
         )
+        experiment_id = experiment.experiment_id
+        newest = ["attributes.end_time DESC", "attributes.start_time DESC"]
         found = pages(
             lambda token: self._client.search_runs(
-                [experiment.experiment_id],
-                filter_string=wanted,
-                max_results=PAGE,
-                order_by=["attributes.end_time DESC", "attributes.start_time DESC"],
-                page_token=token,
+                [experiment_id], filter_string=wanted, max_results=PAGE, order_by=newest, page_token=token
             )
         )
-        yield from (run for run in found if run.info.status == "FINISHED")
+        try:
+            first = next(found, None)
+        except Exception as error:
+            if not _not_mlflows(error):
+                raise
+            found, first = iter(self._unsorted_runs(experiment_id)), None
+        # A server may not know filters, and say nothing.
+        told = {f"mlgate.{key}": value for key, value in tags.items()}
+        yield from (
+            run
+            for run in (found if first is None else chain([first], found))
+            if run.info.status == "FINISHED" and all(run.data.tags.get(key) == value for key, value in told.items())
+        )
+
+    def _unsorted_runs(self, experiment_id: str) -> list[Any]:
+        """Return every run, newest first, of a server that takes neither MLflow's order nor its filters (GitLab)."""
+        found = pages(lambda token: self._client.search_runs([experiment_id], max_results=PAGE, page_token=token))
+        return sorted(found, key=lambda run: (run.info.end_time or 0, run.info.start_time or 0), reverse=True)
 
     def _models_of_run(self, run: Any) -> list[Any]:
         try:
@@ -277,6 +300,12 @@ class Lookup:
                 f"{self._place}: asked for {asked}, it answered about '{str(told)[:100]}', not as an MLflow server",
                 hint="is MLFLOW_TRACKING_URI right?",
             )
+
+
+def _not_mlflows(error: BaseException) -> bool:
+    """Return whether a server that is not MLflow refused: JSON, and none of MLflow's error codes in it (GitLab)."""
+    told = getattr(error, "json", None)
+    return isinstance(told, dict) and "error" in told and "error_code" not in told
 
 
 def _listed(numbers: list[str]) -> str:

@@ -8,6 +8,8 @@ from types import MappingProxyType
 
 from mlgate.evidence import Evidence, Outcome, SuiteResult, worst
 
+# Every key of ours begins with it, and nobody else's.
+PREFIX = "mlgate."
 STATUS = "mlgate.status"
 SUITE = "mlgate.suite."
 EVIDENCE = "mlgate.evidence"

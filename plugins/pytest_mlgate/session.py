@@ -28,7 +28,6 @@ from mlgate.policy import SUITES, Policy
 from mlgate.policy_file import load_policy
 from mlgate.property_check import check_pairs, check_properties
 from mlgate.publication import check_output, install_files, publish, write_files
-from mlgate.registry import tags
 from mlgate.sandbox.interface import ModelServer
 from mlgate.sandbox.session import SessionTag
 from mlgate.scoring.equality import Equality, equality_for
@@ -36,6 +35,7 @@ from mlgate.surroundings import pipeline_facts, tool_facts
 from mlgate.verdict import Verdict, assess, format_time
 from mlgate.waivers import Waived
 from pytest_mlgate import wiring
+from pytest_mlgate.announcement import Announcement
 from pytest_mlgate.champion import find_champion
 from pytest_mlgate.replica import FetchedReplica
 from pytest_mlgate.request import Request
@@ -85,8 +85,7 @@ class GateSession:
         self.failures = SavedFailures()
         self._environment: wiring.TestedEnvironment | None = None
         self._client: ScoringClient | None = None
-        self._status_before: str | None = None
-        self._announced = False
+        self.announced: Announcement | None = None
         self._closing: list[wiring.Close] = []
 
     # (1) Before anything is collected or started.
@@ -132,9 +131,7 @@ class GateSession:
             if not self.replays:
                 check_output(self.output)  # a wrong image leaves no folder behind, either
         if self.writes_tags:
-            self._status_before = self.registry.tags(self.version).get(tags.STATUS)
-            self._announced = True
-            self.registry.set_tags(self.version, tags.running_tags(format_time(self.started)))
+            self.announced = Announcement(self.registry, self.version, self.started)
 
     def _check_request(self) -> None:
         known = dict.fromkeys((*SUITES, *self.policy.requires))
@@ -360,9 +357,8 @@ class GateSession:
     def abort(self) -> None:
         """Leave nothing that reads like a verdict of this run."""
         self.verdict = self.evidence = None
-        if self._announced:
-            with suppress(MlgateError):
-                self.registry.set_tags(self.version, {tags.STATUS: self._status_before or "not finished"})
+        if self.announced is not None:
+            self.announced.withdraw()
 
     def close(self) -> None:
         """Stop the server, then the watchdog, and remove the working folder. May be called twice."""

@@ -40,6 +40,8 @@ def header(session: GateSession) -> list[str]:
         lines.append(f"mlgate: image {session.given.name} {session.given.reference[:19]}…, given; nothing is built")
     if session.unverified:
         lines.append(f"mlgate: UNVERIFIED IMAGE: no model at {MODEL_PATH} in it; writes no tags, admits nothing")
+    if session.announced is not None and session.announced.words:
+        lines.append(f"mlgate: {session.announced.words}")
     if session.partial:
         lines.append(f"mlgate: PARTIAL: only {', '.join(session.suites)}; writes no tags, admits nothing")
     return lines
