@@ -50,24 +50,37 @@ def command(
 
 
 def _move(decision: Decision, name: str, alias: str, *, before: str | None, version: str) -> None:
-    """Move the alias and read it back: MLflow's last writer wins, and nobody tells the first.
+    """Move the alias under the model's lock and read it back: MLflow's last writer wins, and nobody tells the first.
 
     Raises:
-        LockedError: Somebody else moved it since the gate read it, or right after this write.
+        LockedError: Somebody else has the lock, or moved it since the gate read it, or right after this write.
         RegistryError: The alias does not read back at all.
     """
+    from mlgate.locking.lock import lock_for
+
     registry = decision.registry
-    now = registry.aliases(name).get(alias)
-    if now != before:
-        raise LockedError(f"{alias} of {name} moved from {before} to {now} meanwhile", hint="judge again: mlgate gate")
-    registry.set_alias(name, alias, version)
-    found = registry.aliases(name).get(alias)
-    if found is None:
-        raise RegistryError(f"{alias} of {name} does not read back after the move")
-    if found != version:
-        raise LockedError(
-            f"{alias} of {name} is at {found} after it was moved to {version}: somebody else moved it too"
-        )
+    with lock_for(registry, name) as held:
+        now = registry.aliases(name).get(alias)
+        if now != before:
+            raise LockedError(
+                f"{alias} of {name} moved from {before} to {now} meanwhile", hint="judge again: mlgate gate"
+            )
+        held.check()
+        registry.set_alias(name, alias, version)
+        found = registry.aliases(name).get(alias)
+        if found is None:
+            raise RegistryError(f"{alias} of {name} does not read back after the move")
+        if found != version:
+            raise LockedError(
+                f"{alias} of {name} is at {found} after it was moved to {version}: somebody else moved it too"
+            )
+        try:
+            held.check()
+        except LockedError as error:
+            raise LockedError(
+                f"{alias} of {name} was moved to {version}, and may be moved again: {error.message}",
+                hint="see who is right: mlgate status",
+            ) from error
 
 
 def _done(decision: Decision, output: Output, what: str, *, moved: bool) -> int:
