@@ -20,7 +20,7 @@ from mlgate.cli.console import (
     result,
     say,
 )
-from mlgate.errors import ConfigError, LockedError
+from mlgate.errors import ConfigError
 
 if TYPE_CHECKING:
     from mlgate.promotion.journal import Event, Journal
@@ -50,9 +50,8 @@ def command(
     output: OutputOption = Output.TEXT,
 ) -> int:
     """Gate, lock, move, read back, record."""
-    from mlgate.locking.lock import lock_for
     from mlgate.promotion.journal import read_journal
-    from mlgate.promotion.move import carry_out, settle
+    from mlgate.promotion.move import move
     from mlgate.registry.interface import Capability
 
     decision = decide(uri, policy, needs=(Capability.ALIASES, Capability.TAGS))
@@ -64,30 +63,22 @@ def command(
     journal, aliases = read_journal(asked.name, registry.events(asked.name)), registry.aliases(asked.name)
     _in_order(asked, journal)
     event = _event(asked, journal, aliases.get(to))
-    move = f"{to}: {aliases.get(to) or 'nobody'} → {asked.number}"
+    words = f"{to}: {aliases.get(to) or 'nobody'} → {asked.number}"
     if dry_run and aliases.get(to) != asked.number:
         _warn(asked, journal, aliases.get(to))
-        return _done(asked, event, output, f"would move {move}", moved=False)
+        return _done(asked, event, output, f"would move {words}", moved=False)
     if not dry_run and not yes and sys.stdin.isatty() and aliases.get(to) != asked.number:
-        typer.confirm(f"{asked.name}: move {move}?", abort=True, err=True)
+        typer.confirm(f"{asked.name}: move {words}?", abort=True, err=True)
     if dry_run:
         return _done(asked, event, output, f"{to} is at version {asked.number} already", moved=False)
-    with lock_for(registry, asked.name) as held:
-        standing = settle(registry, asked.name, alias=to, after=asked.number)
-        before = standing.aliases.get(to)
-        event = _event(asked, standing.journal, before)
-        if before == asked.number:
-            mine = [entry for entry in standing.finished if (entry.event.alias, entry.event.after) == (to, before)]
-            what = f"{to} is at version {before}: an earlier move, which was cut short, is on record now"
-            return _done(asked, event, output, what if mine else f"{to} is at version {before} already", moved=False)
-        if before != aliases.get(to) or (to == CHAMPION_ALIAS and before != decision.today.champion_version):
-            raise LockedError(
-                f"{to} of {asked.name} moved from {aliases.get(to)} to {before} meanwhile",
-                hint="judge again: mlgate gate",
-            )
-        _warn(asked, standing.journal, before)
-        carry_out(registry, held, event, standing.journal)
-    return _done(asked, event, output, f"moved {move}", moved=True)
+    # The champion that the evidence was compared with, and not who is there by the time of this line.
+    seen = decision.today.champion_version if to == CHAMPION_ALIAS else aliases.get(to)
+    done = move(registry, event, seen=seen, look=lambda standing: _warn(asked, standing.journal, seen))
+    if done.moved:
+        return _done(asked, done.event, output, f"moved {words}", moved=True)
+    what = f"{to} is at version {asked.number}"
+    what += ": an earlier move, which was cut short, is on record now" if done.repaired else " already"
+    return _done(asked, done.event, output, what, moved=False)
 
 
 def one_line(reason: str) -> str:

@@ -19,7 +19,6 @@ from mlgate.cli.console import (
     result,
     say,
 )
-from mlgate.errors import LockedError
 
 if TYPE_CHECKING:
     from mlgate.policy import Policy
@@ -47,10 +46,9 @@ def command(
     """Find the way back, check it, move: exit 0 moved, 1 there is none."""
     from mlgate.cli.moving import image_missing
     from mlgate.cli.promote import one_line
-    from mlgate.locking.lock import lock_for
     from mlgate.policy_file import load_policy
     from mlgate.promotion.journal import read_journal
-    from mlgate.promotion.move import carry_out, settle
+    from mlgate.promotion.move import move
 
     why = one_line(reason)
     judge = load_policy(Path(policy) if policy else None)
@@ -68,23 +66,15 @@ def command(
         return 1
     if image_missing(target):
         say(f"mlgate: no image of models:/{name}/{target.after} on this engine: only the alias moves")
-    move = f"{alias}: {current or 'nobody'} → {target.after}"
+    words = f"{alias}: {current or 'nobody'} → {target.after}"
     if dry_run:
-        return _done(event, output, f"would move {move}", moved=False)
+        return _done(event, output, f"would move {words}", moved=False)
     if not yes and sys.stdin.isatty():
-        typer.confirm(f"{name}: move {move}?", abort=True, err=True)
-    with lock_for(registry, name) as held:
-        standing = settle(registry, name, alias=alias, after=target.after)
-        before = standing.aliases.get(alias)
-        if before == target.after:
-            return _done(event, output, f"{alias} is at version {before} already", moved=False)
-        if before != current:
-            raise LockedError(
-                f"{alias} of {name} moved from {current} to {before} meanwhile", hint=f"mlgate history {name}"
-            )
-        event = _event(standing.journal, alias, before, target, why)
-        carry_out(registry, held, event, standing.journal)
-    return _done(event, output, f"moved {move}", moved=True)
+        typer.confirm(f"{name}: move {words}?", abort=True, err=True)
+    done = move(registry, event, seen=current)
+    if not done.moved:
+        return _done(done.event, output, f"{alias} is at version {target.after} already", moved=False)
+    return _done(done.event, output, f"moved {words}", moved=True)
 
 
 def _target(journal: "Journal", alias: str, current: str | None, to: str | None) -> "Event | None":

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from mlgate.locking.interface import MAX_EXPIRY_S
-from mlgate.registry import tags as keys
 from mlgate.registry.markers import MARKER_PREFIX, Marker
+from mlgate.registry.tags import LOCK_EXPIRY_S, LOCK_HOLDER, LOCK_RELEASED, LOCK_TOKEN, cut
 
 # MLflow keeps 256 characters of a name.
 _MAX_NAME = 200
@@ -79,7 +79,7 @@ def is_clock(model: str, marker: Marker) -> bool:
 
 def marker_tags(*, token: str, holder: str, expiry_s: float) -> Mapping[str, str]:
     """Return what an epoch's marker is created with."""
-    return {keys.LOCK_TOKEN: token, keys.LOCK_HOLDER: keys.cut(holder), keys.LOCK_EXPIRY_S: f"{expiry_s:g}"}
+    return {LOCK_TOKEN: token, LOCK_HOLDER: cut(holder), LOCK_EXPIRY_S: f"{expiry_s:g}"}
 
 
 def epochs(model: str, markers: Iterable[Marker]) -> list[Epoch]:
@@ -96,16 +96,16 @@ def _number(model: str, name: str) -> int | None:
 
 
 def _epoch(marker: Marker, number: int) -> Epoch:
-    token = marker.tags.get(keys.LOCK_TOKEN, "")
+    token = marker.tags.get(LOCK_TOKEN, "")
     return Epoch(
         number=number,
         marker=marker.name,
         token=token,
-        holder=marker.tags.get(keys.LOCK_HOLDER) or "somebody who left no name",
+        holder=marker.tags.get(LOCK_HOLDER) or "somebody who left no name",
         created_at=marker.created_at,
-        until=marker.created_at + _expiry_s(marker.tags.get(keys.LOCK_EXPIRY_S, "")),
+        until=marker.created_at + _expiry_s(marker.tags.get(LOCK_EXPIRY_S, "")),
         # With its token, so that no late word of an earlier holder gives back what is another's.
-        released=bool(token) and marker.tags.get(keys.LOCK_RELEASED) == token,
+        released=bool(token) and marker.tags.get(LOCK_RELEASED) == token,
     )
 
 

@@ -87,9 +87,7 @@ class HeldFile:
         if _read(self._path).get("token") != self._token:
             raise LockedError(f"{_words(self._name, self._path)}: the file was deleted under this process")
         if self._clock() >= self._deadline:
-            raise LockedError(
-                f"{self._name}: this process no longer holds the lock: its time is over", hint="try again"
-            )
+            raise LockedError(f"{self._name}: this process took longer than the lock lasts", hint="try again")
 
     def release(self) -> None:
         """Unlock the file, which stays: deleting it would let two in."""
@@ -138,4 +136,4 @@ def _words(name: str, path: Path) -> str:
         when = f" since {at(float(str(since)))}, until {at(float(str(until)))} if it keeps to its time"
     except (ValueError, OverflowError, OSError):
         when = ""
-    return f"{name} is locked by {who}{when} ({path})"
+    return f"{name}: locked by {who}{when} ({path})"

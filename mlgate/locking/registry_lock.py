@@ -75,6 +75,8 @@ class RegistryLock:
         )
         try:
             seen = self._enter(held, tags)
+        except LockedError:
+            raise  # what we may have created is below what counts, and the next holder sweeps it
         except BaseException:
             self._withdraw(held)
             raise

@@ -5,24 +5,14 @@ move that is asked for, and is continued, or tells of one that took place, and i
 abandoned. Traffic belongs between the two reads of the alias: whatever shifts it shares this entry and this order.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 from mlgate.errors import LockedError, RegistryError
+from mlgate.locking.interface import Held
+from mlgate.locking.lock import lock_for
 from mlgate.promotion.journal import Entry, Event, Journal, read_journal
 from mlgate.registry.interface import EventState, ModelRegistry
-
-
-class Held(Protocol):
-    """The lock of a registered model, as long as it is ours."""
-
-    def check(self) -> None:
-        """Make sure that nobody took it over.
-
-        Raises:
-            LockedError: Somebody did, or it is over.
-        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +28,54 @@ class Standing:
     journal: Journal
     aliases: Mapping[str, str]
     finished: tuple[Entry, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moved:
+    """What became of a move.
+
+    Attributes:
+        event: As it is on record, or would be.
+        moved: Whether the alias moved now; else it was there.
+        repaired: Whether it was there because of an earlier move that had been cut short, and is on record now.
+    """
+
+    event: Event
+    moved: bool
+    repaired: bool = False
+
+
+def move(
+    registry: ModelRegistry,
+    wanted: Event,
+    *,
+    seen: str | None,
+    look: Callable[[Standing], None] = lambda _standing: None,
+) -> Moved:
+    """Take the model's lock and move an alias, on record.
+
+    Args:
+        registry: Where.
+        wanted: The move; its `before` and `previous` are set to what is true under the lock.
+        seen: Where the alias has to be: what the decision was made against.
+        look: Told what is true under the lock, before anything is written.
+
+    Raises:
+        LockedError: Somebody else has the lock, or the alias is not where it was.
+        RegistryError: The registry does not answer, or the alias does not read back.
+    """
+    with lock_for(registry, wanted.name) as held:
+        standing = settle(registry, wanted.name, alias=wanted.alias, after=wanted.after)
+        before = standing.aliases.get(wanted.alias)
+        event = replace(wanted, before=before, previous=standing.journal.head)
+        if before == wanted.after:
+            repaired = any((e.event.alias, e.event.after) == (wanted.alias, before) for e in standing.finished)
+            return Moved(event=event, moved=False, repaired=repaired)
+        if before != seen:
+            raise _elsewhere(event, seen, before)
+        look(standing)
+        carry_out(registry, held, event, standing.journal)
+        return Moved(event=event, moved=True)
 
 
 def settle(registry: ModelRegistry, name: str, *, alias: str, after: str) -> Standing:
@@ -83,10 +121,7 @@ def carry_out(registry: ModelRegistry, held: Held, event: Event, journal: Journa
     now = registry.aliases(event.name).get(event.alias)
     if now != event.before:
         registry.settle_event(key, EventState.ABANDONED)
-        raise LockedError(
-            f"{event.alias} of {event.name} moved from {event.before} to {now} meanwhile",
-            hint="judge again: mlgate gate",
-        )
+        raise _elsewhere(event, event.before, now)
     registry.set_alias(event.name, event.alias, event.after)
     found = registry.aliases(event.name).get(event.alias)
     if found is None:
@@ -97,4 +132,15 @@ def carry_out(registry: ModelRegistry, held: Held, event: Event, journal: Journa
         )
     # Whoever took the lock over meanwhile settles the entry as well; to close it twice changes nothing.
     registry.settle_event(key, EventState.CLOSED)
-    held.check()
+    try:
+        held.check()
+    except LockedError as error:
+        raise LockedError(
+            f"{event.alias} of {event.name} was moved to {event.after}, and may be moved again: {error.message}",
+            hint=f"see who is right: mlgate history {event.name}",
+        ) from error
+
+
+def _elsewhere(event: Event, seen: str | None, now: str | None) -> LockedError:
+    message = f"{event.alias} of {event.name} moved from {seen} to {now} meanwhile"
+    return LockedError(message, hint=f"mlgate history {event.name}, and judge again: mlgate gate")

@@ -27,4 +27,5 @@ def store_file(uri: str) -> Path | None:
     parsed = urlparse(uri)
     if parsed.scheme == "file":
         return Path(unquote(parsed.path))
-    return Path(uri) if uri and not parsed.scheme else None
+    # MLflow knows two words that are no paths.
+    return Path(uri) if uri and not parsed.scheme and uri not in ("databricks", "databricks-uc") else None

@@ -190,6 +190,34 @@ class TestContract:
             assert "versions" in str(caught.value)
             assert "champion" in str(caught.value)
 
+    def test_of_many_that_create_a_marker_one_does(self, world):
+        """With its tags, from the first moment; and it is no model to anybody else."""
+        markers, name = world.registry.markers, f"mlgate-lock-{uuid.uuid4().hex}"
+        with ThreadPoolExecutor(8) as pool:
+            made = [
+                made for made in pool.map(lambda n: markers.create(name, {"who": str(n)}, "a lock"), range(8)) if made
+            ]
+        assert len(made) == 1
+        assert abs(made[0].created_at - time.time()) < 300
+        assert markers.find(name) == made[0]
+        assert list(markers.matching(name[:-1])) == made
+        assert made[0].tags.keys() == {"who"}
+        with pytest.raises(ModelNotFound) as caught:
+            world.registry.aliases(name[:-1])
+        assert "mlgate-lock-" not in str(caught.value.hint)
+        assert markers.set_tag(name, "who", "nobody")
+        assert markers.find(name).tags == {"who": "nobody"}
+        assert markers.delete(name)
+        assert (markers.find(name), markers.delete(name), markers.set_tag(name, "who", "x")) == (None, False, False)
+
+    def test_markers_are_found_by_the_beginning_of_the_name_alone(self, world):
+        """LIKE takes "_" for anything; the rest is told apart here."""
+        markers, stem = world.registry.markers, f"mlgate-lock-{uuid.uuid4().hex[:8]}"
+        for name in (f"{stem}_a~2", f"{stem}xa~2", f"{stem}_a", f"{stem}_b~2"):
+            assert markers.create(name, {})
+        assert [marker.name for marker in markers.matching(f"{stem}_a~")] == [f"{stem}_a~2"]
+        assert markers.find(f"{stem}-a~2") is None
+
     def test_a_missing_model_is_not_found(self, world):
         """In every question that names one."""
         for ask in (

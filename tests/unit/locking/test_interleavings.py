@@ -4,7 +4,7 @@ import threading
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from mlgate.errors import LockedError, RegistryError
 from mlgate.locking.registry_lock import RegistryLock
@@ -13,6 +13,7 @@ from mlgate.registry.memory_markers import MemoryMarkers
 
 EXPIRY_S = 60.0
 STOP_S = 30.0
+CONTENDERS = 4
 
 
 class CrashedError(BaseException):
@@ -30,11 +31,14 @@ class Contender:
         self.registry = MemoryRegistry()
         self.registry.markers = self
         self.lock = RegistryLock(self.registry, clock=lambda: machine.now)
-        self.held, self.until = None, 0.0
+        self.held = None
 
     @property
     def busy(self):
         return self._thread is not None
+
+    def acquire(self):
+        self.held = self.lock.acquire("churn", holder="somebody", expiry_s=EXPIRY_S)
 
     def start(self, work):
         def run():
@@ -81,93 +85,72 @@ class Contender:
         return stepped
 
 
+# What may happen next, and to which of the contenders; going on is what happens most.
+FAULTS = ["unreachable", "no answer", "sent again"]
+ACTIONS = st.sampled_from(["go on"] * 14 + ["release"] * 3 + FAULTS + ["crash"])
+SECONDS = st.sampled_from([1.0, 6.0, 54.0, 60.0, 61.0])
+
+
 class Interleavings(RuleBasedStateMachine):
     """Never two holders whose check passes; and who got the lock keeps it until the time it was told."""
-
-    contenders = Bundle("contenders")
 
     def __init__(self):
         super().__init__()
         self.now = 1_900_000_000.0
         self.markers = MemoryMarkers(clock=lambda: self.now)
-        self.alive = []
+        self.contenders = [Contender(self, self.markers) for _ in range(CONTENDERS)]
 
-    @rule(target=contenders)
-    def enter(self):
-        contender = Contender(self, self.markers)
-        self.alive.append(contender)
-        self._acquire(contender)
-        return contender
+    @rule(moves=st.lists(st.tuples(st.integers(0, CONTENDERS - 1), ACTIONS), min_size=1, max_size=20))
+    def some_of_them_move(self, moves):
+        for number, action in moves:
+            self._move(number, action)
+            self.at_most_one_passes_and_no_living_holder_is_displaced()
 
-    def _acquire(self, contender):
-        began = self.now
-
-        def work():
-            contender.held = contender.lock.acquire("churn", holder="somebody", expiry_s=EXPIRY_S)
-            contender.until = contender.held.deadline
-            assert contender.until >= began
-
-        contender.start(work)
-
-    @rule(contender=contenders)
-    def again(self, contender):
-        if not contender.busy and contender.held is None:
-            self._acquire(contender)
-
-    @rule(contender=contenders, steps=st.integers(1, 8))
-    def go_on(self, contender, steps):
-        for _ in range(steps):
-            if contender.busy:
-                contender.go_on()
-
-    @rule(contender=contenders, fault=st.sampled_from(["unreachable", "no answer", "sent again"]))
-    def fault(self, contender, fault):
-        if contender.busy:
-            contender.go_on(fault)
-
-    @rule(contender=contenders)
-    def release(self, contender):
-        if not contender.busy and contender.held is not None:
-            contender.start(contender.held.release)
-            contender.held = None
-
-    @rule(contender=consumes(contenders))
-    def crash(self, contender):
-        self.alive.remove(contender)
-        contender.crash()
-
-    @rule(seconds=st.sampled_from([1.0, 6.0, 54.0, 59.0, 60.0, 61.0]))
+    @rule(seconds=SECONDS)
     def time_passes(self, seconds):
         self.now += seconds
 
+    def _move(self, number, action):
+        contender = self.contenders[number]
+        if action == "crash":
+            contender.crash()
+            self.contenders[number] = Contender(self, self.markers)
+        elif contender.busy:
+            contender.go_on(action if action in FAULTS else "none")
+        elif contender.held is None:
+            contender.start(contender.acquire)
+        elif action == "release":
+            held, contender.held = contender.held, None
+            contender.start(held.release)
+
     @invariant()
     def at_most_one_passes_and_no_living_holder_is_displaced(self):
-        passing = []
-        for contender in self.alive:
+        passing = 0
+        for contender in self.contenders:
             if contender.held is None:
                 continue
             try:
                 contender.held.check()
             except LockedError:
-                assert self.now >= contender.until, "the lock was lost before its time"
+                assert self.now >= contender.held.deadline, "the lock was lost before its time"
             else:
-                assert self.now < contender.until
-                passing.append(contender)
-        assert len(passing) <= 1
+                passing += 1
+        assert passing <= 1
 
     def teardown(self):
-        for contender in self.alive:
+        for contender in self.contenders:
             contender.crash()
         self.now += EXPIRY_S + 1
         # A killed holder blocks nobody longer than this, and what it left is bounded.
         last = Contender(self, self.markers)
-        held = RegistryLock(last.registry, clock=lambda: self.now).acquire("churn", holder="last", expiry_s=EXPIRY_S)
-        held.check()
+        last.acquire()
         left = {marker.name for marker in self.markers.matching("mlgate-lock-")}
-        assert left <= {"mlgate-lock-churn", held.marker}
-        held.release()
-        last.lock.acquire("churn", holder="right after", expiry_s=EXPIRY_S).check()
+        assert left <= {"mlgate-lock-churn", last.held.marker}
+        last.held.check()
+        last.held.release()
+        last.acquire()
+        last.held.check()
 
 
 TestInterleavings = Interleavings.TestCase
-TestInterleavings.settings = settings(max_examples=300, stateful_step_count=40)
+TestInterleavings.settings = settings(max_examples=150, stateful_step_count=15)

@@ -209,6 +209,22 @@ def test_a_lost_answer_does_not_lock_the_winner_out(world):
     world.take("ann").check()
 
 
+def test_whoever_can_not_create_gives_back_nothing_of_anothers(world):
+    """The number that it wanted was taken and given back meanwhile."""
+    calm = world.registry.markers
+
+    def another_and_then_nothing():
+        world.registry.markers = calm
+        world.take("bob").release()
+        raise RegistryError("no answer")
+
+    world.registry.markers = Interrupting(world, 1, another_and_then_nothing)
+    with pytest.raises(RegistryError, match="no answer"):
+        world.take("ann")
+    world.registry.markers = calm
+    world.take("cid").check()
+
+
 def test_a_winner_whose_registry_dies_gives_back_what_it_can(world):
     """Nobody waits for the expiry of a lock that nobody was told of."""
     calm = world.registry.markers
