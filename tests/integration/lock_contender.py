@@ -16,6 +16,7 @@ from mlgate.errors import MlgateError
 from mlgate.locking.lock import keeper
 from mlgate.promotion.journal import Action, Event
 from mlgate.promotion.move import move
+from mlgate.registry import mlflow as mlflow_adapter
 from mlgate.registry.mlflow import MlflowRegistry
 from mlgate.verdict import format_time
 
@@ -35,6 +36,8 @@ class Witness(MlflowRegistry):
 
 
 registries = {}
+# On a busy machine a server that fifty ask at once may take its time; the question here is who wins.
+mlflow_adapter._PROBE_AGE_S = 3600.0
 
 
 def registry_of(command):
