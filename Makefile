@@ -43,7 +43,7 @@ plugin: venv ## The pytest plugin, with pytester
 	$(PYTEST) tests/plugin -q $(BESIDE)
 
 suites: venv ## Every check against its mutant model and a healthy one
-	$(PYTEST) tests/suites -q
+	$(PYTEST) tests/suites -q $(BESIDE)
 
 integration: setup registry ## Real container engine, real MLflow server
 	$(PYTEST) tests/integration -q
