@@ -3,6 +3,8 @@
 .PHONY: help setup venv engine base-image registry postgres demo test lint typing unit plugin suites integration wheel policy-diff bench format clean
 
 PYTEST := .venv/bin/pytest
+# Files side by side; tests marked `alone` run beside no other.
+BESIDE := -n 2 --dist loadfile --no-loadscope-reorder
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -38,16 +40,16 @@ typing: venv ## mypy, strict
 	.venv/bin/mypy
 
 unit: venv ## Pure core, no engine, no network
-	$(PYTEST) tests/unit tests/repo -m "not slow" -q
+	$(PYTEST) tests/unit tests/repo -m "not slow" -q $(BESIDE)
 
 plugin: venv ## The pytest plugin, with pytester
-	$(PYTEST) tests/plugin -q
+	$(PYTEST) tests/plugin -q $(BESIDE)
 
 suites: venv ## Every check against its mutant model and a healthy one
-	$(PYTEST) tests/suites -q
+	$(PYTEST) tests/suites -q $(BESIDE)
 
 integration: setup registry postgres ## Real container engine, real MLflow server
-	$(PYTEST) tests/integration -q
+	$(PYTEST) tests/integration -q $(BESIDE)
 
 wheel: venv ## Install the built wheel in an empty environment and collect the suites there
 	$(PYTEST) tests/repo -m slow -q

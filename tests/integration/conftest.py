@@ -7,6 +7,7 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
+import psutil
 import pytest
 
 from mlgate.images.docker import ImageBuilder
@@ -35,6 +36,18 @@ def session(engine: Engine) -> Iterator[SessionTag]:
     tag = SessionTag.new()
     yield tag
     remove_session(engine, tag)
+
+
+@pytest.fixture(scope="session")
+def scratch_of() -> Callable[[int], Path]:
+    """Return the temporary folder of a living run, which its watchdog was told: other runs make and remove their own."""
+
+    def find(pid: int) -> Path:
+        commands = [found.info["cmdline"] or [] for found in psutil.process_iter(["cmdline"])]
+        (watchdog,) = [words for words in commands if words[3:] and f"--owner {pid} " in " ".join(words)]
+        return Path(watchdog[watchdog.index("--tmp") + 1])
+
+    return find
 
 
 @pytest.fixture(scope="session")

@@ -444,8 +444,9 @@ def test_stopping_removes_everything_and_may_be_repeated(serve, sklearn_model, e
 
 OWNER = """
 import signal, sys, threading
-# Under nohup, as CI's runners have it, it would be ignored.
+# Under nohup, as CI's runners have it, and in the background of a shell they would be ignored.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from pathlib import Path
 import tempfile
 from mlgate.images.docker import ImageBuilder
@@ -522,6 +523,7 @@ def test_the_watchdog_itself_ignores_what_ends_others(engine, own):
     assert left_on(engine, session) == []
 
 
+@pytest.mark.alone
 def test_a_sweep_removes_what_a_dead_owner_left_and_nothing_else(serve, engine, own, sklearn_model):
     """Another run that is alive keeps its containers."""
     alive = serve(sklearn_model)
@@ -537,6 +539,7 @@ def test_a_sweep_removes_what_a_dead_owner_left_and_nothing_else(serve, engine, 
     tmp.rmdir()
 
 
+@pytest.mark.alone
 def test_a_sweep_leaves_what_it_can_not_judge(engine, image):
     """An owner in another pid namespace may be the CI job next door."""
     tag = SessionTag.new()

@@ -414,6 +414,8 @@ def interrupted(small, bare, sklearn_model, tmp_path):
             [sys.executable, "-c", INTERRUPTED, bare.reference, copy],
             env={**os.environ, "DOCKER_HOST": small.url},
             stderr=subprocess.DEVNULL,
+            # A job in the background of a shell starts with it ignored.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  (no thread runs here)
         )
         waiting = threading.Thread(target=next, args=(iter(seen),))
         waiting.start()

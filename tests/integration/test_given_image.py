@@ -8,7 +8,6 @@ import subprocess
 import sys
 import textwrap
 import time
-from pathlib import Path
 
 import pytest
 import requests
@@ -248,9 +247,11 @@ def test_a_given_image_that_does_not_get_ready_is_named_with_the_reason(
 ):
     """As one of ours would be, and with what a stranger's image is likely to have got wrong."""
     setup = "mkdir -p /var/log/nginx"
+    # Only a server that lives is waited for to the end, on a machine that may take some of it to start the interpreter.
+    within_s = 10 if kind is FailureKind.NO_LISTENER else 120
     with pytest.raises(ServerError) as caught:
         serve(make_image(sklearn_model, entrypoint=entrypoint, setup=setup, **config), sklearn_model,
-              ready_timeout_s=4, memory=256 * 2**20)  # fmt: skip
+              ready_timeout_s=within_s, memory=256 * 2**20)  # fmt: skip
     assert re.search(words, str(caught.value)), str(caught.value)
     assert caught.value.kind is kind
 
@@ -409,7 +410,7 @@ def test_a_run_of_another_versions_image_ends_before_it_begins(desk, make_image,
     assert not (desk.folder / "refused").exists()
 
 
-def test_a_run_with_a_given_image_that_is_killed_leaves_nothing(desk, engine, mlflow_image, sklearn_model):
+def test_a_run_with_a_given_image_that_is_killed_leaves_nothing(desk, engine, scratch_of, mlflow_image, sklearn_model):
     """SIGKILL while it serves: forwarder, namespace, server and volume go."""
     command = [
         sys.executable,
@@ -434,10 +435,12 @@ def test_a_run_with_a_given_image_that_is_killed_leaves_nothing(desk, engine, ml
     wait_for(lambda: {"forwarder", "enclosure", "server"} <= set(owned()) or run.poll() is not None, within_s=120)
     assert run.poll() is None, (desk.folder / "run.log").read_text()
     (session_id,) = set(owned().values())
+    scratch = scratch_of(run.pid)
+    assert scratch.exists()
     run.send_signal(signal.SIGKILL)
     assert run.wait(60) == -signal.SIGKILL
     wait_for(lambda: left_on(engine, session_id) == [], within_s=60)
-    assert [path for path in Path("/tmp").glob("mlgate-*") if session_id in path.name] == []
+    wait_for(lambda: not scratch.exists(), within_s=60)
 
 
 def wait_for(condition, *, within_s):

@@ -111,6 +111,7 @@ def kinds(samples):
     return {ErrorKind(code): count for code, count in zip(*np.unique(samples.error, return_counts=True), strict=True)}
 
 
+@pytest.mark.alone
 def test_a_healthy_server_passes_every_check(tmp_path):
     """A server that answers in 5 ms carries the rate, within limits, and its generator kept the schedule."""
     server = Server()
@@ -127,6 +128,7 @@ def test_a_healthy_server_passes_every_check(tmp_path):
     assert run.health.cpu_share < 0.5
 
 
+@pytest.mark.alone
 def test_what_is_sent_is_what_was_planned(tmp_path):
     """Bodies in turn, path, content type and headers arrive; the warm-up is no sample; nothing is sent twice."""
     server = Server()
@@ -147,6 +149,7 @@ def test_what_is_sent_is_what_was_planned(tmp_path):
     }
 
 
+@pytest.mark.alone
 def test_a_stall_shows_in_the_percentiles(tmp_path):
     """Two seconds frozen delay some 200 requests; a closed loop would have waited in line and seen a handful."""
 
@@ -169,6 +172,7 @@ def test_a_stall_shows_in_the_percentiles(tmp_path):
     assert int(row.split("|")[1].split()[2]) == pytest.approx(run.samples.response_ms.max(), rel=0.05)
 
 
+@pytest.mark.alone
 def test_five_percent_slow_fails_p99_and_passes_p90(tmp_path):
     """Every twentieth request takes 300 ms: too many for p99 within 250 ms, few enough for p90."""
 
@@ -182,6 +186,7 @@ def test_five_percent_slow_fails_p99_and_passes_p90(tmp_path):
     assert judge_percentile(samples, q=0.90, limit_ms=250, confidence=0.95).outcome is Outcome.PASSED
 
 
+@pytest.mark.alone
 def test_errors_count(tmp_path):
     """3 % answers of 500 fail an error rate of 0.5 %, are named as the model's, and leave the rate carried."""
 
@@ -198,6 +203,7 @@ def test_errors_count(tmp_path):
     assert judge_rate(samples, rate=RATE).outcome is Outcome.PASSED
 
 
+@pytest.mark.alone
 def test_a_server_too_slow_for_the_rate_fails_it(tmp_path):
     """30 ms a request, one at a time, carries a third of 100/s; the rest piles up."""
 
@@ -299,6 +305,7 @@ def test_two_servers_are_asked_in_turns(tmp_path):
     assert {(answer.target, answer.body) for answer in run.answers} == {(0, 0), (0, 1), (1, 0)}
 
 
+@pytest.mark.alone
 def test_the_plan_says_which_body_each_request_carries(tmp_path):
     """A drawn order, as of batch sizes, arrives as it was drawn."""
     body = np.random.default_rng(1).integers(0, 2, 100).astype(np.int32)
@@ -319,6 +326,7 @@ def test_the_file_holds_the_samples_of_the_run(tmp_path):
         assert np.array_equal(getattr(again, column), getattr(run.samples, column))
 
 
+@pytest.mark.alone
 def test_the_samples_can_be_watched_as_they_come_in(tmp_path):
     """Twice a second, on the run's own clock: what is answered so far, growing; the clock is this process's too."""
     seen = []
@@ -335,6 +343,7 @@ def test_the_samples_can_be_watched_as_they_come_in(tmp_path):
     assert run.stopped == ""
 
 
+@pytest.mark.alone
 def test_a_watch_that_has_seen_enough_ends_the_run(tmp_path):
     """Nothing more is sent, what was sent is answered, and what is left is the part of the schedule that was run."""
     server = Server()
@@ -378,6 +387,7 @@ def test_the_generator_stays_on_its_cores(tmp_path, generators):
     assert all(each == {frozenset({core})} for each in seen)
 
 
+@pytest.mark.alone
 def test_an_answer_that_never_comes_is_a_sample(tmp_path):
     """Every tenth request hangs: after its timeout it counts, with status 0, as not answered."""
 
@@ -394,6 +404,7 @@ def test_an_answer_that_never_comes_is_a_sample(tmp_path):
     assert judge_error_rate(samples, limit_share=0.01, confidence=0.95).cause is Cause.SERVER
 
 
+@pytest.mark.alone
 def test_a_connection_closed_between_requests_is_no_error(tmp_path):
     """A server may close a connection that is idle; the next request opens another."""
 
@@ -491,11 +502,12 @@ def test_a_plan_that_no_client_can_send_is_no_failure_of_the_model(tmp_path):
 
 
 DRIVER = """
-import sys
+import signal, sys
 from pathlib import Path
 from mlgate.load.locust import run_load
 from mlgate.load.plan import LoadPlan, Target
 from mlgate.load.schedule import constant
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in the background of a shell
 target = Target(url=sys.argv[1], bodies=(b"{}",))
 plan = LoadPlan(targets=(target,), schedule=constant(100, float(sys.argv[3])), workers=int(sys.argv[4]))
 run_load(plan, folder=Path(sys.argv[2]))

@@ -84,6 +84,7 @@ def search(url, folder, limits, **options):
     return find_capacity(target, limits, folder=folder, step_s=0.8, discard_s=0.2, **options)
 
 
+@pytest.mark.alone
 def test_a_no_op_server_answers_any_number_at_once_after_its_service_time():
     """Ten at a time take as long as one; keep-alive, and as many predictions as asked for."""
     with noop_server(service_s=0.2, rows=3) as url:
@@ -132,6 +133,7 @@ def test_cores_that_are_not_there_are_an_error():
         pass
 
 
+@pytest.mark.alone
 def test_the_first_part_of_a_run_calibrates_the_rest(tmp_path):
     """The same generator sends the same schedule to the no-op server first; only what that adds counts."""
     with noop_server(service_s=0.005) as noop, noop_server(service_s=0.3) as model:
@@ -151,6 +153,7 @@ def test_the_first_part_of_a_run_calibrates_the_rest(tmp_path):
     assert "against a server of 5 ms, answers at 50/s came " in too_small(slow_host, 1000, 50)
 
 
+@pytest.mark.alone
 def test_the_capacity_is_where_a_limit_is_first_exceeded(tmp_path):
     """20 ms a request and one at a time: 50/s at most, and beyond two callers nobody waits less than 60 ms."""
     with one_at_a_time(0.02) as url:
@@ -162,6 +165,7 @@ def test_the_capacity_is_where_a_limit_is_first_exceeded(tmp_path):
     assert not found.generator_is_the_limit
 
 
+@pytest.mark.alone
 def test_a_server_that_takes_all_at_once_carries_more_with_more_callers(tmp_path):
     """50 ms each: four callers get four times what one does."""
     with noop_server(service_s=0.05) as url:

@@ -41,6 +41,7 @@ def plan_of(url, *, workers, seconds=4.0, bodies=BODIES, **target):
     return LoadPlan(targets=(each,), schedule=constant(RATE, seconds), workers=workers)
 
 
+@pytest.mark.alone
 def test_four_workers_give_the_percentiles_of_one(tmp_path):
     """All requests once, at their times, and the same truth; locust's report has all of them."""
     server = Timed()
@@ -65,6 +66,7 @@ def test_four_workers_give_the_percentiles_of_one(tmp_path):
     assert (tmp_path / "4" / "locust.html").exists()
 
 
+@pytest.mark.alone
 def test_several_workers_are_watched_and_stopped_as_one(tmp_path):
     """Rows come in while the run goes on; a stop leaves the schedule's beginning, whole."""
     server, seen = Server(), []

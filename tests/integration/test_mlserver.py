@@ -189,6 +189,7 @@ def desk(tmp_path, pins, monkeypatch):
     return run
 
 
+@pytest.mark.alone
 def test_a_healthy_model_passes_all_five_suites(desk):
     """The same checks as on MLflow's server, over V2, and the evidence says which server it was."""
     done, evidence = desk(desk.folder / "healthy")

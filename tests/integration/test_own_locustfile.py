@@ -45,6 +45,7 @@ def run(file, tmp_path, *, url=None, service_s=0.01, users=3, duration_s=2.0, ti
         )  # fmt: skip
 
 
+@pytest.mark.alone
 def test_every_request_is_a_sample(locustfile, tmp_path):
     """What the users sent and what came back, in order, on the run's clock; and the files of any other run."""
     before = time.monotonic()
@@ -69,6 +70,7 @@ def test_every_request_is_a_sample(locustfile, tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"load", "theirs"}
 
 
+@pytest.mark.alone
 def test_the_file_runs_as_locust_would_run_it_by_hand(locustfile, tmp_path, monkeypatch):
     """Its environment, its working directory, modules beside it whatever their name; but no setting of other runs."""
     monkeypatch.chdir(tmp_path)
@@ -96,6 +98,7 @@ def test_the_file_runs_as_locust_would_run_it_by_hand(locustfile, tmp_path, monk
     assert not found.samples.failed.any()
 
 
+@pytest.mark.alone
 def test_a_load_shape_says_how_many_users(locustfile, tmp_path):
     """Classes of users and of shapes are both the file's."""
     shape = """
@@ -108,6 +111,7 @@ def test_a_load_shape_says_how_many_users(locustfile, tmp_path):
     assert 10 < len(found.samples) <= 70
 
 
+@pytest.mark.alone
 def test_errors_have_their_kind(locustfile, tmp_path):
     """The file's own judgement first, then the status, then what the client says."""
     found = run(
@@ -150,6 +154,7 @@ def test_errors_have_their_kind(locustfile, tmp_path):
     assert samples.service_ms[good] == pytest.approx(3)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("user", ["FastHttpUser", "HttpUser"])
 def test_answers_that_never_come_are_samples(locustfile, tmp_path, user):
     """Locust's clients wait a minute or for ever, and a request that never ends is never reported."""
@@ -170,6 +175,7 @@ def test_a_request_without_a_limit_of_its_own_is_lost_to_nobody(locustfile, tmp_
     assert set(samples.error) == {ErrorKind.TIMEOUT}
 
 
+@pytest.mark.alone
 def test_a_watch_sees_the_requests_and_stops_the_run(locustfile, tmp_path):
     """What has been sent by then is kept, and nobody waits for the rest of the duration."""
     seen = []

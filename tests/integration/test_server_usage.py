@@ -124,6 +124,7 @@ def test_what_a_container_writes_on_its_tmpfs_is_memory_and_page_cache_is_not(ma
     assert server.usage().memory < server.memory().now["anon"] + 32 * MIB + SLACK
 
 
+@pytest.mark.alone
 def test_the_time_that_its_limit_makes_it_wait_is_counted(make, request):
     """At half a CPU, half a second of work can not be done at once; a process has no such limit."""
     server = make(cpus=0.5)
@@ -134,6 +135,7 @@ def test_the_time_that_its_limit_makes_it_wait_is_counted(make, request):
     assert waited_s == 0.0 if "process" in request.node.name else waited_s > 0
 
 
+@pytest.mark.alone
 def test_a_worker_that_died_and_came_again_is_named_by_the_monitor(make):
     """With the series that a run would be judged by."""
     server = make()

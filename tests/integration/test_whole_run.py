@@ -16,7 +16,7 @@ import pytest
 from mlgate.registry.mlflow import MlflowRegistry
 from mlgate.sandbox.session import SESSION_LABEL
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.alone]
 
 HERE = Path(__file__).parent
 # What an honest host process never does. Written down by an audit hook in every process of the run.
@@ -231,10 +231,9 @@ def wait_for(condition, *, within_s):
 
 
 @pytest.mark.parametrize(("sign", "status"), [(signal.SIGKILL, -9), (signal.SIGINT, 2)])
-def test_a_run_that_is_ended_half_way_leaves_nothing_that_admits(desk, registry, engine, sign, status):
+def test_a_run_that_is_ended_half_way_leaves_nothing_that_admits(desk, registry, engine, scratch_of, sign, status):
     """Killed or interrupted while its containers run: they go, no evidence stays, the gate says no."""
     before = len(registry.evidence("churn"))
-    folders = set(Path("/tmp").glob("mlgate-*"))
     run = desk.start("models:/churn/3")
 
     def it_serves():
@@ -242,17 +241,19 @@ def test_a_run_that_is_ended_half_way_leaves_nothing_that_admits(desk, registry,
 
     wait_for(it_serves, within_s=240)
     assert run.poll() is None, (desk.folder / "run.log").read_text()
+    scratch = scratch_of(run.pid)
+    assert scratch.exists()
     run.send_signal(sign)
     assert run.wait(120) == status
 
     def its_containers_are_gone():
         return not containers(engine, run.pid)
 
-    def its_folders_are_gone():
-        return set(Path("/tmp").glob("mlgate-*")) <= folders
+    def its_folder_is_gone():
+        return not scratch.exists()
 
     wait_for(its_containers_are_gone, within_s=60)
-    wait_for(its_folders_are_gone, within_s=30)
+    wait_for(its_folder_is_gone, within_s=30)
     assert len(registry.evidence("churn")) == before
     assert tags_of(registry, 3).get("mlgate.status") != "passed" or sign is signal.SIGINT
     assert desk.mlgate("gate", "models:/churn/3").returncode == 1

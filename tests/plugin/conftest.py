@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -149,6 +150,27 @@ class Gated:
     def leftovers(self) -> list[str]:
         """Temporary files of ours that are still there."""
         return [path.name for path in (self.pytester.path / "tmp").glob("mlgate-*")]
+
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory):
+    """What `raised` leaves behind: the run is made once."""
+    return tmp_path_factory.mktemp("raised") / ".mlgate"
+
+
+@pytest.fixture
+def raised(gated, once):
+    """A project after the failed run of a version that raises above fifty, and the failure that the run saved."""
+    gated.policy("properties")
+    gated.register("raises")
+    if not once.exists():
+        assert gated.run().ret == 1
+        shutil.copytree(gated.pytester.path / ".mlgate", once)
+        gated.world.registry.writes.clear()
+    else:
+        shutil.copytree(once, gated.pytester.path / ".mlgate")
+    (path,) = (gated.pytester.path / OUTPUT / "failures").glob("properties.total-*.json")
+    return gated, path
 
 
 @pytest.fixture

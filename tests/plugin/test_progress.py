@@ -11,6 +11,7 @@ import pytest
 
 from tests.plugin.seam import VARIABLE
 
+pytestmark = pytest.mark.alone
 LINE = re.compile(r"load \d+ s of 3 s · [\d.]+/s · p95 .* \(limit 2 s\) · errors 0 of \d+ · ")
 
 

@@ -7,18 +7,14 @@ from tests.unit.test_failure import failure
 
 
 @pytest.fixture
-def kept(gated):
+def kept(raised):
     """A project whose policy keeps the failure of a version that raises above fifty."""
-    gated.policy("properties")
-    gated.register("raises")
-    assert gated.run().ret == 1
-    (path,) = (gated.pytester.path / ".mlgate/churn-1/failures").glob("properties.total-*.json")
+    gated, path = raised
     folder = gated.pytester.path / "known"
     folder.mkdir()
     (folder / "old.json").write_bytes(path.read_bytes())
     text = gated.policy("properties").read_text()
     (gated.pytester.path / "mlgate.yaml").write_text(text.replace("examples: 40", "examples: 40, regressions: known"))
-    gated.world.registry.writes.clear()
     return gated, folder
 
 

@@ -11,17 +11,6 @@ from mlgate.failure import Case, read_failure
 from tests.plugin.seam import VARIABLE
 
 
-@pytest.fixture
-def broken(gated):
-    """A version that raises above fifty, and the failure that its run saved."""
-    gated.policy("properties")
-    gated.register("raises")
-    assert gated.run().ret == 1
-    (path,) = (gated.pytester.path / ".mlgate/churn-1/failures").glob("properties.total-*.json")
-    gated.world.registry.writes.clear()
-    return gated, path
-
-
 def result(gated, path, *options, version=1):
     """Replay, and return the exit status with what was written for the command."""
     folder = gated.pytester.path / "result"
@@ -31,9 +20,9 @@ def result(gated, path, *options, version=1):
     return run, json.loads(written.read_text()) if written.exists() else None
 
 
-def test_a_failure_is_published_with_the_evidence(broken):
+def test_a_failure_is_published_with_the_evidence(raised):
     """One file for it, and the finding names it."""
-    gated, path = broken
+    gated, path = raised
     total = next(check for check in gated.evidence().checks() if check.id == "properties.total")
     assert total.finding.details["file"] == "failures/properties.total-1.json"
     failure = read_failure(path.read_bytes(), name="x")
@@ -44,9 +33,9 @@ def test_a_failure_is_published_with_the_evidence(broken):
     assert [file.name for file in path.parent.iterdir()].count("properties.total-1.json") == 1
 
 
-def test_the_same_version_still_fails(broken):
+def test_the_same_version_still_fails(raised):
     """Exit 1, with the problem; no evidence, no tag, and the files of the run before stay."""
-    gated, path = broken
+    gated, path = raised
     before = gated.evidence()
     run, written = result(gated, path)
     assert run.ret == 1
@@ -58,26 +47,26 @@ def test_the_same_version_still_fails(broken):
     assert gated.world.registry.writes == []
 
 
-def test_another_version_is_fixed(broken):
+def test_another_version_is_fixed(raised):
     """Exit 0."""
-    gated, path = broken
+    gated, path = raised
     gated.register("good")
     run, written = result(gated, path, version=2)
     assert run.ret == 0
     assert (written["result"], written["uri"], written["check"]) == ("fixed", "models:/churn/2", "properties.total")
 
 
-def test_only_the_one_check_runs(broken):
+def test_only_the_one_check_runs(raised):
     """Neither the other checks nor the environment's."""
-    gated, path = broken
+    gated, path = raised
     gated.acceptance()
     run, _ = result(gated, path)
     run.assert_outcomes(failed=1)
 
 
-def test_a_version_that_can_not_be_served_is_not_decided(broken):
+def test_a_version_that_can_not_be_served_is_not_decided(raised):
     """Neither fixed nor still failing."""
-    gated, path = broken
+    gated, path = raised
     gated.register("unloadable")
     run, written = result(gated, path, version=2)
     assert run.ret == 20
@@ -94,17 +83,17 @@ def test_a_file_that_is_none_is_refused_with_one_line(gated, text, said):
     assert said in gated.refusal(gated.run(f"--mlgate-replay={path}"))
 
 
-def test_a_check_that_the_policy_does_not_have_is_refused(broken):
+def test_a_check_that_the_policy_does_not_have_is_refused(raised):
     """Nothing would try it."""
-    gated, path = broken
+    gated, path = raised
     failure = read_failure(path.read_bytes(), name="x")
     path.write_bytes(replace(failure, check="properties.monotonic[column=age]").to_bytes())
     assert "this run has no check properties.monotonic[column=age]" in gated.refusal(result(gated, path)[0])
 
 
-def test_a_case_that_does_not_fit_is_not_decided(broken):
+def test_a_case_that_does_not_fit_is_not_decided(raised):
     """A column that the inputs do not have."""
-    gated, path = broken
+    gated, path = raised
     failure = read_failure(path.read_bytes(), name="x")
     path.write_bytes(replace(failure, case=Case(columns=("colour",), rows=(["red"],))).to_bytes())
     run, written = result(gated, path)
@@ -185,9 +174,9 @@ def test_a_check_that_asks_for_the_search_needs_the_marker(gated):
     run.stdout.fnmatch_lines(["*mlgate_search needs the marker mlgate_check*"])
 
 
-def test_the_command_says_what_came_of_it(broken, monkeypatch):
+def test_the_command_says_what_came_of_it(raised, monkeypatch):
     """`mlgate replay FILE URI`: one line on standard output, and the exit status; pytest's own on standard error."""
-    gated, path = broken
+    gated, path = raised
     told = gated.pytester.path / "told.json"
     versions = [str(gated.models(behaviour)) for behaviour in ("raises", "good", "unloadable")]
     monkeypatch.setenv(VARIABLE, json.dumps({"versions": versions, "told": str(told)}))

@@ -21,6 +21,7 @@ def write_rows(folder):
     rows.to_csv(folder / "rows.csv", index=False)
 
 
+@pytest.mark.alone
 def test_a_whole_run_passes_and_brings_neither_gevent_nor_locust_into_the_process(gated):
     """All five suites against a champion; the load generator has a process of its own."""
     write_rows(gated.pytester.path)

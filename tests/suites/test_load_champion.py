@@ -6,6 +6,7 @@ from mlgate.evidence import Cause
 from tests.suites.conftest import healthy
 from tests.suites.under_load import fails_alone, policy_of, taking
 
+pytestmark = pytest.mark.alone
 CHECK = "load.regression"
 
 

@@ -143,6 +143,7 @@ def test_a_run_that_was_given_up_is_not_followed_by_a_longer_one(bench):
     assert not (put.output / "load" / "beside_champion").exists()
 
 
+@pytest.mark.alone
 def test_a_host_that_delays_a_server_of_known_service_time_is_no_model_fault(bench, monkeypatch):
     """The calibration's no-op server answers 300 ms late, and the model late as well: nobody can tell whose fault that is."""
 
@@ -162,6 +163,7 @@ def test_a_host_that_delays_a_server_of_known_service_time_is_no_model_fault(ben
     assert "use one with more cores" in found.advice
 
 
+@pytest.mark.alone
 def test_a_model_that_starves_on_a_crowded_host_is_never_failed(bench):
     """A model that needs most of a core, among four busy loops for each core: what is missed is the host's fault.
 
@@ -175,7 +177,7 @@ def test_a_model_that_starves_on_a_crowded_host_is_never_failed(bench):
         return healthy(frame)
 
     with ExitStack() as crowd:
-        for _ in range(4 * (os.cpu_count() or 1)):
+        for _ in range(4 * len(os.sched_getaffinity(0))):
             busy = subprocess.Popen([sys.executable, "-I", "-S", "-c", "while True: pass"])
             crowd.callback(busy.wait)
             crowd.callback(busy.kill)

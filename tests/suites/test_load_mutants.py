@@ -13,7 +13,7 @@ from tests.suites.conftest import benches, healthy
 from tests.suites.misbehaving import answering
 from tests.suites.under_load import every, fails_alone, hanging, policy_of, taking
 
-pytestmark = pytest.mark.usefixtures("quiet_host")
+pytestmark = [pytest.mark.alone, pytest.mark.usefixtures("quiet_host")]
 
 # Limits of a second leave the generator 100 ms: a busy host with two cores keeps to that.
 FAST = "rate: 100/s, duration: 3500ms, p95: 1s"

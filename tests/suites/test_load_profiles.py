@@ -9,7 +9,7 @@ from mlgate.evidence import Cause
 from tests.suites.misbehaving import answering
 from tests.suites.under_load import Seen, one_at_a_time, policy_of
 
-pytestmark = pytest.mark.usefixtures("quiet_host")
+pytestmark = [pytest.mark.alone, pytest.mark.usefixtures("quiet_host")]
 
 LIMITS = "p95: 1s"
 

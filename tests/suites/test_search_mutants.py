@@ -78,7 +78,7 @@ def test_a_hang_on_the_empty_text_is_narrowed_within_eight_probes_that_hang(benc
             time.sleep(20)
         return healthy(frame)
 
-    put = bench(predict, policy=INPUTS, data=None, timeout_s=0.4)
+    put = bench(predict, policy=INPUTS, data=None, timeout_s=1.0)
     finding, failure = found_in(put, TOTAL, tmp_path)
     assert "hangs" in finding.reason
     assert [row[2] for row in failure.case.rows] == [""]
