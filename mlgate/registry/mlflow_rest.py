@@ -72,10 +72,10 @@ class RestClient:
         """Return name and aliases."""
         return _model(_dict(self.ask("mlflow/registered-models/get", name=name).get("registered_model")))
 
-    def search_registered_models(self, max_results: int) -> list[Any]:
-        """Return the first models."""
-        found = self.ask("mlflow/registered-models/search", max_results=max_results)
-        return [_model(_dict(entry)) for entry in _list(found.get("registered_models"))]
+    def search_registered_models(self, max_results: int, page_token: str | None = None) -> _Page:
+        """Return a page of models."""
+        found = self.ask("mlflow/registered-models/search", max_results=max_results, page_token=page_token)
+        return _Page(found.get("registered_models"), lambda entry: _model(_dict(entry)), found.get("next_page_token"))
 
     def get_model_version(self, name: str, version: str) -> Any:
         """Return one version."""

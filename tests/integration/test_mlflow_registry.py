@@ -22,7 +22,7 @@ from mlgate.artifacts.directory import read_directory
 from mlgate.errors import ModelNotFound, RegistryError, UriError
 from mlgate.model_version import ModelUri, ModelVersion
 from mlgate.registry import tags
-from mlgate.registry.interface import WAIVER_FILE, WAIVERS, GateRun
+from mlgate.registry.interface import WAIVER_FILE, WAIVERS, EventState, GateRun
 from mlgate.registry.memory import MemoryRegistry
 from mlgate.registry.mlflow import MlflowRegistry
 
@@ -307,6 +307,34 @@ class TestContract:
         found = [one.envelope for one in world.registry.waivers(world.name)]
         assert found == [b'{"payload": "\xc3\xbc"}', b'{"payload": "1"}']
         assert [one.run_id for one in world.registry.evidence(world.name)] == [run_id]
+
+    def test_the_journal_comes_back_byte_for_byte_with_how_far_each_entry_came(self, world):
+        """Newest first, open until it is settled; of this model only, and no evidence."""
+        world.add(world.name, world.fetched_from)
+        assert list(world.registry.events(world.name)) == []
+        raws = [b'{"n":1}', '{"n":"ü"}'.encode(), b'{"n":3}']
+        keys = [world.registry.open_event(world.name, raw) for raw in raws]
+        world.registry.settle_event(keys[0], EventState.CLOSED)
+        world.registry.settle_event(keys[1], EventState.ABANDONED)
+        world.registry.settle_event(keys[0], EventState.CLOSED)
+        found = {event.key: (event.raw, event.state) for event in world.registry.events(world.name)}
+        assert found == {
+            keys[0]: (raws[0], EventState.CLOSED),
+            keys[1]: (raws[1], EventState.ABANDONED),
+            keys[2]: (raws[2], EventState.OPEN),
+        }
+        assert list(world.registry.events(f"{world.name}x")) == []
+        assert list(world.registry.evidence(world.name)) == []
+
+    def test_the_newest_versions_come_with_their_tags_in_order(self, world):
+        """By number and not by time or text; at most as many as asked for; a model that is not there is told."""
+        added = [world.add(world.name, world.fetched_from) for _ in range(11)]
+        world.registry.set_tags(added[1], {"mlgate.status": "passed"})
+        found = world.registry.newest(world.name, 10)
+        assert [number for number, _ in found] == [str(number) for number in range(11, 1, -1)]
+        assert dict(found)["2"] == {"mlgate.status": "passed"}
+        with pytest.raises(ModelNotFound):
+            world.registry.newest(f"{world.name}x", 10)
 
     def test_evidence_is_narrowed_by_digest(self, world, tmp_path):
         """A hint for speed; an odd one finds nothing and breaks nothing."""
