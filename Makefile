@@ -46,10 +46,10 @@ plugin: venv ## The pytest plugin, with pytester
 	$(PYTEST) tests/plugin -q $(BESIDE)
 
 suites: venv ## Every check against its mutant model and a healthy one
-	$(PYTEST) tests/suites -q $(BESIDE)
+	$(PYTEST) tests/suites -q
 
 integration: setup registry postgres ## Real container engine, real MLflow server
-	$(PYTEST) tests/integration -q $(BESIDE)
+	$(PYTEST) tests/integration -q
 
 wheel: venv ## Install the built wheel in an empty environment and collect the suites there
 	$(PYTEST) tests/repo -m slow -q
