@@ -15,6 +15,7 @@ from types import SimpleNamespace
 from mlgate.cli import promote
 from mlgate.errors import MlgateError
 from mlgate.locking.lock import keeper
+from mlgate.registry import mlflow as mlflow_adapter
 from mlgate.registry.mlflow import MlflowRegistry
 
 
@@ -33,10 +34,15 @@ class Witness(MlflowRegistry):
 
 
 registries = {}
+# On a busy machine a server that fifty ask at once may take its time; the question here is who wins.
+mlflow_adapter._PROBE_AGE_S = 3600.0
 
 
 def registry_of(command):
-    registry = registries.setdefault(command["uri"], Witness(command["uri"]))
+    registry = registries.get(command["uri"])
+    if registry is None:
+        registry = registries[command["uri"]] = Witness(command["uri"])
+        registry.aliases(command["name"])  # connected, before anybody is in a hurry
     registry.witness = command["witness"]
     return registry
 

@@ -27,7 +27,11 @@ class Contender:
 
     def __init__(self):
         environment = {key: value for key, value in os.environ.items() if not key.startswith("MLFLOW_")}
-        environment |= {"MLFLOW_DISABLE_TELEMETRY": "true", "PYTHONPATH": str(ROOT)}
+        environment |= {
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "MLFLOW_HTTP_REQUEST_TIMEOUT": "120",
+            "PYTHONPATH": str(ROOT),
+        }
         self._process = subprocess.Popen(
             [sys.executable, Path(__file__).with_name("lock_contender.py")],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment,
