@@ -15,6 +15,7 @@ from mlgate.locking.epochs import first_name
 from mlgate.locking.lock import lock_for
 from mlgate.locking.registry_lock import RegistryLock
 from mlgate.registry.mlflow import MlflowRegistry
+from tests.mlflow_fixtures import running_server
 
 ROOT = Path(__file__).parents[2]
 PROCESSES, THREADS, ROUNDS = 5, 10, 20
@@ -66,11 +67,30 @@ def contenders():
         contender.kill()
 
 
-@pytest.fixture(params=["mlflow_server", "postgres_mlflow_server", "no server"])
+# MLflow looks a name that is taken up over a second connection while it keeps the first: with its 15, as many creations
+# of one name wait for each other, and all fail after 30 s.
+POOL = {"MLFLOW_SQLALCHEMYSTORE_POOL_SIZE": "60"}
+
+
+@pytest.fixture(scope="module")
+def over_sqlite(tmp_path_factory):
+    """A server with SQLite."""
+    with running_server(tmp_path_factory.mktemp("lock-sqlite"), **POOL) as server:
+        yield server.uri
+
+
+@pytest.fixture(scope="module")
+def over_postgres(tmp_path_factory, postgres):
+    """A server with PostgreSQL."""
+    with running_server(tmp_path_factory.mktemp("lock-postgres"), store=postgres, **POOL) as server:
+        yield server.uri
+
+
+@pytest.fixture(params=["over_postgres", "over_sqlite", "no server"])
 def uri(request, tmp_path, monkeypatch):
-    """A registry behind a server with SQLite, behind one with PostgreSQL, and a SQLite file without a server."""
+    """A registry behind a server with PostgreSQL, behind one with SQLite, and a SQLite file without a server."""
     if request.param != "no server":
-        return request.getfixturevalue(request.param).uri
+        return request.getfixturevalue(request.param)
     from mlflow import MlflowClient
 
     monkeypatch.chdir(tmp_path)
