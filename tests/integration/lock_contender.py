@@ -41,7 +41,10 @@ mlflow_adapter._PROBE_AGE_S = 3600.0
 
 
 def registry_of(command):
-    registry = registries.setdefault(command["uri"], Witness(command["uri"]))
+    registry = registries.get(command["uri"])
+    if registry is None:
+        registry = registries[command["uri"]] = Witness(command["uri"])
+        registry.aliases(command["name"])  # connected, before anybody is in a hurry
     registry.witness = command["witness"]
     return registry
 

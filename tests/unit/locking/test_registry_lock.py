@@ -209,6 +209,24 @@ def test_a_lost_answer_does_not_lock_the_winner_out(world):
     world.take("ann").check()
 
 
+def test_the_holders_time_begins_before_it_asks(world):
+    """An answer that takes long is part of it: the registry's stamp is from before the answer."""
+
+    class Slow(MemoryMarkers):
+        def create(self, name, tags, text=""):
+            made = super().create(name, tags, text)
+            world.now += 50
+            return made
+
+    world.registry.markers = Slow(clock=lambda: world.now)
+    held = world.take("ann", expiry_s=60)
+    world.now += 3
+    held.check()
+    world.now += 2
+    with pytest.raises(LockedError, match="took longer"):
+        held.check()
+
+
 def test_whoever_can_not_create_gives_back_nothing_of_anothers(world):
     """The number that it wanted was taken and given back meanwhile."""
     calm = world.registry.markers
