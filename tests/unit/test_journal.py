@@ -126,6 +126,11 @@ def test_a_deleted_entry_is_told(gone):
     assert "broken_chain" in codes(stored, champion="3")
 
 
+def test_a_journal_without_its_end_looks_whole():
+    """What came last is named by nothing: whoever deletes it and moves the alias back leaves no trace."""
+    assert codes(promoted("1", "2", "3")[:2], champion="2") == []
+
+
 def test_clocks_do_not_order_the_moves():
     """Each names the one before it: a runner whose clock is behind changes nothing."""
     stored = promoted("1", "2", "3")

@@ -15,6 +15,7 @@ EXAMPLES = Path(__file__).parents[3] / "examples" / "ci"
 FILES = sorted(EXAMPLES.glob("*.gitlab-ci.yml"))
 VALUES = {
     "$MODEL": "models:/churn/3",
+    "$URI": "models:/churn/3",  # what `ci from-webhook` prints
     "$POLICY": "mlgate.yaml",
     "$CI_MERGE_REQUEST_DIFF_BASE_SHA:$POLICY": "4a9b34c:mlgate.yaml",
 }
