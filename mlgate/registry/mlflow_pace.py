@@ -32,7 +32,7 @@ class _PacedReader(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int | None:
         begun = time.monotonic()
-        count = self._raw.readinto(buffer)  # type: ignore[attr-defined]  # RawIOBase has it, its stub has not
+        count = self._raw.readinto(buffer)
         if self._read:
             self._waited += time.monotonic() - begun
         self._read += count or 0

@@ -15,7 +15,7 @@ from typing import Any
 
 from mlgate.errors import ConfigError, UriError, WebhookRefused
 from mlgate.model_version import ModelUri
-from mlgate.registry import tags
+from mlgate.registry.tags import PREFIX
 
 # Standard Webhooks' own limit, in both directions: clocks differ.
 MAX_AGE_S = 300
@@ -120,7 +120,7 @@ def read_event(body: bytes) -> Event:
         return Event(kind=kind, uri=_uri(data))
     key = data.get("key")
     # A run writes tags: whoever tested on them would test for ever.
-    if kind in _TAG_EVENTS and isinstance(key, str) and key.startswith(tags.PREFIX):
+    if kind in _TAG_EVENTS and isinstance(key, str) and key.startswith(PREFIX):
         return Event(kind=kind, ignored=f"{key} is a tag of mlgate's own")
     return Event(kind=kind, ignored=f"only {_CREATED} asks for a test")
 

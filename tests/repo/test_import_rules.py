@@ -48,7 +48,7 @@ PURE_MAY = {
 }
 # Each SDK has its adapters; anywhere else it would leak its types.
 SDKS = {
-    "mlflow": {"registry.mlflow", "registry.mlflow_inputs", "serving.__main__", "serving.mlserver", "demo.training", "demo.models.log_of_years", "demo.models.needs_statsmodels"},
+    "mlflow": {"registry.mlflow", "registry.mlflow_capabilities", "registry.mlflow_flat", "registry.mlflow_inputs", "registry.mlflow_pace", "serving.__main__", "serving.mlserver", "demo.training", "demo.models.log_of_years", "demo.models.needs_statsmodels"},
     "docker": {
         "images.docker", "images.build_container", "sandbox.engine", "sandbox.container", "sandbox.watchdog", "sandbox.front", "sandbox.hardened", "sandbox.cgroup", "sandbox.model_volume", "sandbox.shared_files",
         "sandbox.given", "sandbox.enclosure", "images.inspection", "images.commit", "images.built", "images.deployable", "images.push", "images.storage",
