@@ -261,7 +261,10 @@ def _whole_run(measured: Measured, policy: Policy) -> Mapping[str, Any]:
             **({"calibration": measured.calibration.details} if measured.calibration else {}),
         },
     }
-    headroom = headroom_words(health.achieved_rate, _server_share(measured), policy.values.runtime.cpus)
+    # Errors cost a server less, or more, than answers: with them, CPU says nothing of how far it would go.
+    answered = not run.samples.failed.mean() > policy.values.load.error_rate
+    share = _server_share(measured) if answered else None
+    headroom = headroom_words(health.achieved_rate, share, policy.values.runtime.cpus)
     return details | ({"headroom": headroom} if headroom else {}) | ({"stopped": run.stopped} if run.stopped else {})
 
 

@@ -103,6 +103,16 @@ def test_answers_that_are_wrong_are_no_fault_of_a_busy_host(judged, error, statu
     assert not any("too small" in finding.reason for finding in found.values()), found
 
 
+def test_errors_say_nothing_of_how_far_a_server_would_go(judged):
+    """It refuses 400 requests a second at little cost: that is no headroom."""
+    told = [
+        ["headroom" in finding.details for finding in judged(latency_ms=FAST_MS, server=0.3, host=0.6, **said).values()]
+        for said in ({}, {"error": ErrorKind.CLIENT_ERROR, "status": 400})
+    ]
+    assert any(told[0])
+    assert not any(told[1])
+
+
 @pytest.mark.parametrize(("error", "status"), [(ErrorKind.TIMEOUT, 0), (ErrorKind.SERVER_ERROR, 503)])
 def test_answers_that_come_too_late_may_be_the_fault_of_a_busy_host(judged, error, status):
     """Who waits for a core gives up, or is given up."""
