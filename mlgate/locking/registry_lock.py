@@ -85,10 +85,19 @@ class RegistryLock:
 
     def _enter(self, held: "HeldEpoch", tags: Mapping[str, str]) -> Sequence[Marker]:
         """Create the marker of *held*; return the lock's markers, where it is the one that counts."""
-        self._markers.create(held.marker, tags, _TEXT)
-        # Created or not: a lost answer says "taken" of what is ours, and a sleeper creates what counts no more.
+        failed = None
+        try:
+            self._markers.create(held.marker, tags, _TEXT)
+        except RegistryError as error:
+            failed = error
+        # Created or not: a lost answer says "taken" of what is ours, a server that many ask at once fails those who come
+        # second, and a sleeper creates what counts no more.
         seen = self._look(held.name)
         top = _highest(held.name, seen)
+        if failed is not None and (
+            top is None or (top.token != held.token and (top.released or self._now(held.name) >= top.until))
+        ):
+            raise failed
         if top is None:
             raise RegistryError(
                 f"{held.marker} in {self._registry.uri} is there and can not be read",

@@ -209,6 +209,54 @@ def test_a_lost_answer_does_not_lock_the_winner_out(world):
     world.take("ann").check()
 
 
+class Failing(Interrupting):
+    """Markers whose creation fails, before it took effect or after."""
+
+    def create(self, name, tags, text=""):
+        made = super().create(name, tags, text)
+        if self._left == 0:
+            raise RegistryError("timed out")
+        return made
+
+
+def test_a_creation_that_fails_after_it_took_effect_gets_the_lock(world):
+    """The answer was lost: what counts is what is there."""
+    calm, world.registry.markers = world.registry.markers, Failing(world, 1, lambda: None, lose=True)
+    held = world.take("ann")
+    world.registry.markers = calm
+    held.check()
+
+
+def test_a_creation_that_fails_while_another_gets_the_lock_is_told_who_has_it(world):
+    """A server that many ask at once fails those who come second: that is no broken server."""
+    calm = world.registry.markers
+
+    class Crowded(MemoryMarkers):
+        def create(self, name, tags, text=""):
+            world.registry.markers = calm
+            world.take("bob").check()
+            raise RegistryError("timed out")
+
+    world.registry.markers = Crowded(clock=lambda: world.now)
+    world.registry.markers._markers = calm._markers
+    with pytest.raises(LockedError, match="locked by bob"):
+        world.take("ann")
+
+
+def test_a_creation_that_fails_and_leaves_the_lock_free_is_the_servers_error(world):
+    """Nobody has it, so nobody is to blame but the server."""
+    calm = world.registry.markers
+
+    class Broken(MemoryMarkers):
+        def create(self, name, tags, text=""):
+            raise RegistryError("timed out")
+
+    world.registry.markers = Broken(clock=lambda: world.now)
+    world.registry.markers._markers = calm._markers
+    with pytest.raises(RegistryError, match="timed out"):
+        world.take("ann")
+
+
 def test_the_holders_time_begins_before_it_asks(world):
     """An answer that takes long is part of it: the registry's stamp is from before the answer."""
 
