@@ -77,6 +77,7 @@ bench: setup ## Print the numbers of the README
 	.venv/bin/python benchmarks/generator_ceiling.py
 	.venv/bin/python benchmarks/digest.py
 	.venv/bin/python benchmarks/gate_time.py
+	.venv/bin/python benchmarks/registry_scale.py
 
 format: venv
 	.venv/bin/ruff check --fix .
