@@ -1,7 +1,7 @@
 """`mlgate rollback`: back to the version before, in seconds: admitted once, the same bytes, somebody still vouches."""
 
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 NAME = "rollback"
 HELP = "Move an alias back to the version before. Example: mlgate rollback churn --dry-run"
+
+# A second rollback within this time is the same one, asked for twice; `--to` says what is meant.
+JUST_NOW = timedelta(minutes=10)
 
 
 def command(
@@ -56,6 +59,12 @@ def command(
     aliases = registry.aliases(name)
     current = aliases.get(alias)
     journal = read_journal(name, registry.events(name))
+    if to is None and (recent := _just_done(journal, alias, current)) is not None:
+        # Where it was cut short, its entry is closed by this.
+        event = recent if dry_run else move(registry, recent, seen=current).event
+        say(f"mlgate: further back: mlgate rollback {name} --to VERSION; mlgate history {name} has them")
+        told = f"{alias} was rolled back at {recent.at} by {recent.by}: {recent.before} → {recent.after}"
+        return _done(event, output, told, moved=False)
     target = _target(journal, alias, current, to)
     if target is None:
         return 1
@@ -75,6 +84,25 @@ def command(
     if not done.moved:
         return _done(done.event, output, f"{alias} is at version {target.after} already", moved=False)
     return _done(done.event, output, f"moved {words}", moved=True)
+
+
+def _just_done(journal: "Journal", alias: str, current: str | None) -> "Event | None":
+    """Return the rollback that led here, where it was a moment ago or was cut short; `None` where there is none.
+
+    Two people in one incident, or one whose command was killed, want to go back once.
+    """
+    from mlgate.promotion.journal import Action
+    from mlgate.verdict import parse_time
+
+    found = [entry for entry in journal.open if entry.event.alias == alias]
+    last = journal.last(alias)
+    for entry in (*found, *([last] if last is not None else [])):
+        event = entry.event
+        age = datetime.now(UTC) - parse_time(event.at)
+        recent = entry in found or abs(age) < JUST_NOW
+        if event.action is Action.ROLLBACK and event.after == current and recent:
+            return event
+    return None
 
 
 def _target(journal: "Journal", alias: str, current: str | None, to: str | None) -> "Event | None":

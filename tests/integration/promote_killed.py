@@ -1,4 +1,4 @@
-"""Kill `mlgate promote` after each answer of the server, run it again, and tell what there is then: a script for its test.
+"""Kill `promote` or `rollback` after each answer of the server, run it again, and tell what there is then: a script for its test.
 
 A process that has imported everything and opened nothing forks a child for each promotion, so that hundreds of them take
 no longer than their calls.
@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import mlflow  # noqa: F401  (imported once, for every child)
@@ -25,7 +26,6 @@ from tests.integration.test_mlflow_registry import add_to_mlflow
 from tests.promotable import POLICY_TEXT, evidence_about, model, publish_evidence
 
 EXPIRY_S = 3.0
-MOST = 60
 
 
 def in_child(work) -> int:
@@ -41,8 +41,8 @@ def in_child(work) -> int:
     return os.waitstatus_to_exitcode(status)
 
 
-def killed_after(count: int) -> None:
-    """Make this process kill itself after so many answers of a server; zero for never."""
+def killed_after(count: int) -> Callable[[], int]:
+    """Make this process kill itself after so many answers of a server, zero for never; return what counts them."""
     send, seen = requests.Session.send, 0
 
     def counted(self, *arguments, **options):
@@ -54,26 +54,36 @@ def killed_after(count: int) -> None:
         return answer
 
     requests.Session.send = counted
+    return lambda: seen
 
 
-def promote(name: str, kill: int = 0) -> int:
-    """Promote version 1 of a model, as the command does."""
+def moving(words: list[str], kill: int = 0, counted_in: Path | None = None) -> int:
+    """Run a command that moves an alias."""
     lock_for = mlgate.locking.lock.lock_for
     mlgate.locking.lock.lock_for = functools.partial(lock_for, expiry_s=EXPIRY_S)
-    killed_after(kill)
+    seen = killed_after(kill)
     with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
         sys.stdout = nowhere
-        return app.run(["promote", f"models:/{name}/1", "--yes"])
+        status = app.run([*words, "--yes"])
+    if counted_in is not None:
+        counted_in.write_text(str(seen()))
+    return status
 
 
-def prepare(uri: str, folder: Path, names: list[str]) -> int:
-    """Register and test one version of each model."""
-    place = model(folder / "model", "weights")
+def prepare(uri: str, folder: Path, names: list[str], versions: int) -> int:
+    """Register and test versions of each model; of two, both are promoted."""
+    place = folder / "model"
+    if not place.exists():
+        model(place, "weights")
     for name in names:
-        add_to_mlflow(uri, name, place)
-        registry = MlflowRegistry(uri)
-        version = registry.resolve(ModelUri.parse(f"models:/{name}/1"))
-        publish_evidence(registry, version, evidence_about(version, place))
+        registry, before = MlflowRegistry(uri), None
+        for number in range(1, versions + 1):
+            add_to_mlflow(uri, name, place)
+            version = registry.resolve(ModelUri.parse(f"models:/{name}/{number}"))
+            publish_evidence(registry, version, evidence_about(version, place, champion=before))
+            before = version, place
+            if versions > 1 and in_child(functools.partial(moving, ["promote", version.uri])) != 0:
+                return 1
     return 0
 
 
@@ -98,25 +108,30 @@ def found(uri: str, names: list[str], told: Path) -> int:
     return 0
 
 
-def main(uri: str, folder: Path, prefix: str) -> None:
-    """Kill after the first answer, after the second, …, until a promotion is through; then run each of them again."""
+def main(uri: str, folder: Path, prefix: str, command: str) -> None:
+    """Count the answers to an undisturbed command; kill it after each of them; then run each of them again."""
     os.environ["MLFLOW_TRACKING_URI"], os.environ["MLGATE_CACHE"] = uri, str(folder / "cache")
     os.chdir(folder)
     (folder / "mlgate.yaml").write_text(POLICY_TEXT)
-    names = [f"{prefix}-{count}" for count in range(MOST)]
-    in_child(lambda: prepare(uri, folder, names))
-    statuses = []
-    for count in range(1, MOST):
-        statuses.append(in_child(functools.partial(promote, names[count], count)))
-        if statuses[-1] == 0:
-            break
+    versions = {"promote": 1, "rollback": 2}[command]
+
+    def words(name: str) -> list[str]:
+        return ["promote", f"models:/{name}/1"] if command == "promote" else ["rollback", name]
+
+    calm = f"{prefix}-calm"
+    in_child(lambda: prepare(uri, folder, [calm], versions))
+    status = in_child(lambda: moving(words(calm), counted_in=folder / "count"))
+    count = int((folder / "count").read_text())
+    names = [f"{prefix}-{number}" for number in range(1, count + 1)]
+    prepared = in_child(lambda: prepare(uri, folder, names, versions))
+    killed = [in_child(functools.partial(moving, words(name), number)) for number, name in enumerate(names, 1)]
     time.sleep(EXPIRY_S)
-    tried = names[1 : len(statuses) + 1]
-    again = [in_child(functools.partial(promote, name)) for name in tried]
-    in_child(lambda: found(uri, tried, folder / "states.json"))
-    document = {"killed": statuses, "again": again, "states": json.loads((folder / "states.json").read_text())}
+    again = [in_child(functools.partial(moving, words(name))) for name in names]
+    in_child(lambda: found(uri, [calm, *names], folder / "states.json"))
+    states = json.loads((folder / "states.json").read_text())
+    document = {"calm": [prepared, status], "killed": killed, "again": again, "states": states}
     (folder / "told.json").write_text(json.dumps(document))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]), sys.argv[3])
+    main(sys.argv[1], Path(sys.argv[2]), sys.argv[3], sys.argv[4])

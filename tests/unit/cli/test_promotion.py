@@ -182,7 +182,38 @@ def test_the_way_back_is_looked_at_before_it_is_needed(world, monkeypatch):
     )
 
 
-def test_a_rollback_goes_back_one_champion_at_a_time(three):
+@pytest.fixture
+def later(monkeypatch):
+    """A second rollback is meant, and not the first one asked for twice."""
+    monkeypatch.setattr(rollback, "JUST_NOW", timedelta(0))
+
+
+def test_two_who_roll_back_in_one_incident_go_back_once(three):
+    """The second is told who was faster, and how to go further; after a promotion in between it is another incident."""
+    assert three.run("rollback", "churn", "--yes")[0] == 0
+    code, out, err = three.run("rollback", "churn", "--yes")
+    assert (code, three.champion) == (0, "2")
+    assert "champion was rolled back at " in out
+    assert "3 → 2" in out
+    assert "further back: mlgate rollback churn --to VERSION" in err
+    assert three.moves()[3:] == [("rollback", "3", "2")]
+    assert three.run("rollback", "churn", "--to", "1", "--yes")[0] == 0
+    assert three.champion == "1"
+
+
+def test_a_rollback_that_was_cut_short_is_put_right_by_the_next(three):
+    """The alias moved and the entry stayed open: it is closed, and the alias goes neither forward nor further back."""
+    settle = three.registry.settle_event
+    three.registry.settle_event = lambda key, state: (_ for _ in ()).throw(KeyboardInterrupt)
+    assert three.run("rollback", "churn", "--yes")[0] == 130
+    three.registry.settle_event = settle
+    assert three.champion == "2"
+    assert three.run("rollback", "churn", "--yes")[0] == 0
+    assert (three.champion, three.moves()[3:]) == ("2", [("rollback", "3", "2")])
+    assert three.journal.anomalies({"champion": "2"}) == ()
+
+
+def test_a_rollback_goes_back_one_champion_at_a_time(three, later):
     """Twice in a row is two back; then there is nowhere to go."""
     code, out, _ = three.run("rollback", "churn", "--yes", "--reason", "p99")
     assert (code, three.champion) == (0, "2")
@@ -197,7 +228,7 @@ def test_a_rollback_goes_back_one_champion_at_a_time(three):
     assert three.champion == "3"
 
 
-def test_old_evidence_another_policy_and_a_moved_champion_do_not_stop_a_rollback(world):
+def test_old_evidence_another_policy_and_a_moved_champion_do_not_stop_a_rollback(world, later):
     """An incident is no time to judge again."""
     first = world.add(age=timedelta(days=6, hours=23))
     assert world.promote(first)[0] == 0
