@@ -59,8 +59,7 @@ def killed_after(count: int) -> Callable[[], int]:
 
 def moving(words: list[str], kill: int = 0, counted_in: Path | None = None) -> int:
     """Run a command that moves an alias."""
-    lock_for = mlgate.locking.lock.lock_for
-    mlgate.locking.lock.lock_for = functools.partial(lock_for, expiry_s=EXPIRY_S)
+    mlgate.promotion.move.lock_for = functools.partial(mlgate.locking.lock.lock_for, expiry_s=EXPIRY_S)
     seen = killed_after(kill)
     with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
         sys.stdout = nowhere
