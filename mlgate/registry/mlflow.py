@@ -375,7 +375,7 @@ class MlflowRegistry:
 
     def lacks(self, *needed: Capability) -> tuple[Capability, ...]:
         """Return which of *needed* the registry says it has no place for."""
-        with self._calling("asking what it can"):
+        with self._reading("asking what it can"):
             return tuple(one for one in needed if capabilities.absent(self._has(one)))
 
     def _has(self, capability: Capability) -> str:

@@ -114,12 +114,17 @@ class Lookup:
             ModelNotFound: There is no such model.
         """
         quote = '"' if "'" in name else "'"
-        found = self._client.search_model_versions(
-            f"name = {quote}{name}{quote}",
-            max_results=limit,
-            order_by=["version_number DESC"],
-            page_token=None,
-        )
+        try:
+            found = self._client.search_model_versions(
+                f"name = {quote}{name}{quote}",
+                max_results=limit,
+                order_by=["version_number DESC"],
+                page_token=None,
+            )
+        except Exception as error:
+            if not _not_mlflows(error):
+                raise
+            found = self.model(name).latest_versions
         rows = [(str(version.version), dict(version.tags)) for version in found if version.name == name]
         if not rows:
             self.model(name)

@@ -122,6 +122,7 @@ def test_promote_reads_the_same_and_says_so(scene):
     done = scene.command("promote", scene.version.uri, "--dry-run", "--output", "json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["artifacts"]["reused"] is False
+    scene.desk.registry.set_alias(scene.version.name, "staging", scene.version.version)
     assert "signed by ci.pub" in scene.command("status", scene.version.name or "").stdout
     flip(scene.weights)
     done = scene.command("promote", scene.version.uri, "--yes")
