@@ -36,6 +36,7 @@ class Witness(MlflowRegistry):
 
 
 registries = {}
+kept = []  # a lock that nobody holds on to is given back
 # On a busy machine a server that fifty ask at once may take its time; the question here is who wins.
 mlflow_adapter._PROBE_AGE_S = 3600.0
 
@@ -82,6 +83,7 @@ def hold(command):
     """Take the lock, and keep it."""
     held = keeper(registry_of(command)).acquire(command["name"], holder="the doomed", expiry_s=command["expiry_s"])
     held.check()
+    kept.append(held)
     return "held"
 
 
