@@ -14,6 +14,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
 from mlgate.errors import RegistryError
+from mlgate.registry.mlflow_pace import paced
 from mlgate.registry.urls import without_credentials
 
 # MLflow reads these at each call. Its defaults are 7 retries of 120 s each. What the user set stays.
@@ -123,6 +124,7 @@ def patient_session() -> requests.Session:
     session = _session()
     for scheme in ("http://", "https://"):
         session.mount(scheme, HTTPAdapter(max_retries=retries, pool_maxsize=_CONNECTIONS))
+    paced(session)
     return session
 
 

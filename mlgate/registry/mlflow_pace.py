@@ -1,4 +1,4 @@
-"""A least pace for what MLflow's HTTP client reads: its time limit is for each piece, and a byte now and then never ends."""
+"""A least pace for what is read of a server: a time limit is for each piece, and a byte now and then never ends."""
 
 import http.client
 import io
@@ -80,7 +80,11 @@ def keep_pace() -> None:
 
 
 def _paced(make: Any, *arguments: Any, **options: Any) -> Any:
-    session = make(*arguments, **options)
+    return paced(make(*arguments, **options))
+
+
+def paced(session: Any) -> Any:
+    """Let a session of requests keep the pace in all that it opens from now on; return it."""
     for adapter in session.adapters.values():
         pools = getattr(adapter, "poolmanager", None)
         if pools is not None:
