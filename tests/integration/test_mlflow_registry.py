@@ -549,7 +549,7 @@ def test_a_deleted_experiment_is_named_with_the_way_back(served, client, mlflow_
         served.publish(gate_run(version, tmp_path))
 
 
-def test_a_model_logged_the_usual_way_is_found_by_every_uri(served, mlflow_server, tmp_path):
+def test_a_model_logged_the_usual_way_is_found_by_every_uri(served, mlflow_server, tmp_path, monkeypatch):
     """`mlflow.pyfunc.log_model`, registered at once."""
     import mlflow
 
@@ -557,16 +557,13 @@ def test_a_model_logged_the_usual_way_is_found_by_every_uri(served, mlflow_serve
         def predict(self, context, model_input, params=None):
             return model_input
 
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(mlflow_server.uri)
-    try:
-        with mlflow.start_run() as run:
-            name = fresh()
-            info = mlflow.pyfunc.log_model(
-                name="mine", python_model=Same(), registered_model_name=name, pip_requirements=["mlflow"]
-            )
-    finally:
-        mlflow.set_tracking_uri(before)
+    # By the environment: what set_tracking_uri() sets can not be taken back, and MLflow's own store reads it, too.
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow_server.uri)
+    with mlflow.start_run() as run:
+        name = fresh()
+        info = mlflow.pyfunc.log_model(
+            name="mine", python_model=Same(), registered_model_name=name, pip_requirements=["mlflow"]
+        )
     texts = [f"models:/{name}/1", f"models:/{info.model_id}", f"runs:/{run.info.run_id}/mine"]
     found = [cache.fetch(served, served.resolve(ModelUri.parse(text)), tmp_path) for text in texts]
     assert len({directory.digest for directory in found}) == 1

@@ -95,6 +95,7 @@ def uri(request, tmp_path, monkeypatch):
 
     monkeypatch.chdir(tmp_path)
     address = f"sqlite:///{tmp_path}/mlflow.db"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)  # where MLflow's own store looks a logged model up
     MlflowClient(address).search_experiments()
     return address
 
