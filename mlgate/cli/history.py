@@ -8,7 +8,7 @@ from mlgate.cli.admission import open_registry
 from mlgate.cli.console import Output, OutputOption, coloured, emit_json, result, table
 
 if TYPE_CHECKING:
-    from mlgate.promotion.journal import Anomaly, Entry
+    from mlgate.promotion.journal import Entry
 
 NAME = "history"
 HELP = "Show every move of a model's aliases, and what the journal does not explain. Example: mlgate history churn"
@@ -45,7 +45,7 @@ def command(
     else:
         result(f"mlgate has moved no alias of {name} yet.")
     for anomaly in found:
-        result(f"{coloured('unexplained')}: {_line(anomaly)}")
+        result(f"{coloured('unexplained')}: {anomaly.message}")
     return 0
 
 
@@ -71,7 +71,3 @@ def _table(entries: "list[Entry]", *, markdown: bool) -> str:
 
 def _by(who: str, job: str | None) -> str:
     return f"{who}, job {job}" if job else who
-
-
-def _line(anomaly: "Anomaly") -> str:
-    return anomaly.message
