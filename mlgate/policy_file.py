@@ -21,7 +21,6 @@ MAX_POLICY_BYTES = 1_000_000
 MAX_VALUES = 50_000
 # Keys of the design whose check is not built yet. Accepting one silently would look like a check that passed.
 NOT_BUILT = ("rollout",)
-NOT_BUILT_VALUES: dict[tuple[str, str], str] = {}
 
 _SCHEMA_HINT = "mlgate policy schema describes every key"
 # Where pydantic speaks of Python, in the words of YAML.
@@ -78,7 +77,7 @@ def parse_policy(text: str, *, path: Path | None = None) -> Policy:
         raise PolicyError(f"{name}:1: a policy is a mapping of keys, this is a {kind}", hint="mlgate init writes one")
     _refuse_too_many(document, name)
     lines = dict(_lines(document))
-    _refuse_not_built(document, lines, name)
+    _refuse_not_built(lines, name)
     plain = _plain(document)
     try:
         values = PolicyValues.model_validate(plain)
@@ -160,17 +159,12 @@ def _plain(node: object) -> Any:
     return node
 
 
-def _refuse_not_built(document: CommentedMap, lines: Mapping[str, int], name: str) -> None:
+def _refuse_not_built(lines: Mapping[str, int], name: str) -> None:
     for key in NOT_BUILT:
         if key in lines:
             raise PolicyError(
                 f"{name}:{lines[key]}: {key} is not built yet", hint="remove the key; nothing would check it"
             )
-    for (key, unbuilt), instead in NOT_BUILT_VALUES.items():
-        section, _, inner = key.partition(".")
-        holder = document.get(section)
-        if isinstance(holder, CommentedMap) and holder.get(inner) == unbuilt:
-            raise PolicyError(f"{name}:{lines[key]}: {key}: {unbuilt} is not built yet", hint=f"{inner}: {instead}")
 
 
 def _refuse_load_files(policy: Policy, name: str) -> None:

@@ -15,7 +15,6 @@ from mlgate.policy import PolicyValues
 from mlgate.policy_file import (
     MAX_POLICY_BYTES,
     NOT_BUILT,
-    NOT_BUILT_VALUES,
     find_policy,
     json_schema,
     load_policy,
@@ -150,16 +149,6 @@ def test_a_key_that_nothing_would_check_is_an_error(key, value):
     text = f"# first\n{section}:\n  {inner}: {value}\n" if inner else f"# first\n{section}: {value}\n"
     line = 3 if inner else 2
     assert error_of(text) == f"mlgate.yaml:{line}: {key} is not built yet. Hint: remove the key; nothing would check it"
-
-
-@pytest.mark.parametrize(("key", "value"), NOT_BUILT_VALUES)
-def test_a_value_that_nothing_would_check_is_an_error(key, value):
-    """And the hint names the one that is built, which the parser takes."""
-    section, _, inner = key.partition(".")
-    instead = NOT_BUILT_VALUES[key, value]
-    message = error_of(f"{section}:\n  {inner}: {value}\n")
-    assert message == f"mlgate.yaml:2: {key}: {value} is not built yet. Hint: {inner}: {instead}"
-    parse_policy(f"{section}:\n  {inner}: {instead}\n")
 
 
 def test_a_key_that_is_not_built_is_no_key_of_the_schema():
