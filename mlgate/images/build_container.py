@@ -158,9 +158,9 @@ class Build:
             "print(platform.python_version())\n"
         )
         base = self._made.base_python()
-        code, python = self._exec([base, *ISOLATED, "-c", script], quiet=True)
+        code, python = self._exec([base, *ISOLATED, "-c", script], read=True)
         listed = uv.freeze_command(f"{_TOOLS}/uv", base, self._made.site_packages)
-        frozen_code, frozen = self._exec(listed, quiet=True)
+        frozen_code, frozen = self._exec(listed, read=True)
         if code or frozen_code:
             raise EngineError(f"the environment does not describe itself: {(python + frozen).strip()[-300:]}")
         return pins_of(frozen), python.split()[-1]
@@ -193,9 +193,16 @@ class Build:
         return image, facts
 
     def _exec(
-        self, command: Sequence[str], *, quiet: bool = False, more: Mapping[str, str] | None = None
+        self, command: Sequence[str], *, read: bool = False, more: Mapping[str, str] | None = None
     ) -> tuple[int, str]:
-        """Run a step and return its status and output; the container dies at the deadline."""
+        """Run a step and return its status and output; the container dies at the deadline.
+
+        Args:
+            command: The step.
+            read: What it prints is read and not told: where it succeeds, only its standard output is returned. Nobody
+                keeps a line of the one stream from beginning in the middle of a line of the other.
+            more: Environment variables besides the build's.
+        """
         api = self._engine.client.api
         environment = {**self._env, **(more or {})}
         made = api.exec_create(self._container.id, list(command), environment=environment, user="0:0", workdir="/")
@@ -209,12 +216,14 @@ class Build:
         timer = threading.Timer(max(0.0, self._deadline - time.monotonic()), kill)
         timer.start()
         try:
-            output = bytearray()
+            output, answer = bytearray(), bytearray()
             pending = b""
-            for chunk in api.exec_start(made["Id"], stream=True):
+            for out, err in api.exec_start(made["Id"], stream=True, demux=True):
+                answer += out or b""
+                chunk = (out or b"") + (err or b"")
                 output += chunk
                 *lines, pending = (pending + chunk).split(b"\n")
-                for line in lines if not quiet else ():
+                for line in lines if not read else ():
                     self._tell(line.decode(errors="replace").rstrip())
         finally:
             timer.cancel()
@@ -224,7 +233,8 @@ class Build:
                 hint="look at the package index; what was downloaded is kept, so that the next try is faster",
             )
         code = api.exec_inspect(made["Id"])["ExitCode"]
-        return (1 if code is None else int(code)), bytes(output).decode(errors="replace")
+        text = answer if read and code == 0 else output
+        return (1 if code is None else int(code)), bytes(text).decode(errors="replace")
 
 
 def _lap(seconds: dict[str, float], name: str, since: float) -> float:

@@ -146,8 +146,10 @@ class EnvironmentBuilder:
 
     def _describe(self, made: Installation, folder: Path) -> None:
         base = made.base_python()
-        told_code, version = self._run([base, *ISOLATED, "-c", "import platform; print(platform.python_version())"])
-        frozen_code, frozen = self._run(uv.freeze_command(made.binary, base, made.site_packages))
+        told_code, version = self._run(
+            [base, *ISOLATED, "-c", "import platform; print(platform.python_version())"], read=True
+        )
+        frozen_code, frozen = self._run(uv.freeze_command(made.binary, base, made.site_packages), read=True)
         if told_code or frozen_code:
             raise EngineError(f"the environment does not describe itself: {(version + frozen).strip()[-300:]}")
         version = version.strip()
@@ -158,14 +160,15 @@ class EnvironmentBuilder:
         text = facts_text(base=f"host python {version}", base_digest="", python=version, pins=pins_of(frozen))
         (folder / _FACTS).write_text(text, encoding="utf-8")
 
-    def _run(self, command: Sequence[str]) -> tuple[int, str]:
+    def _run(self, command: Sequence[str], *, read: bool = False) -> tuple[int, str]:
+        """Return status and output; where it succeeded and is to be read, only what it printed on standard output."""
         try:
             done = subprocess.run(
                 command,
                 env=self._env,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
+                stderr=subprocess.PIPE if read else subprocess.STDOUT,
                 timeout=self._timeout_s,
                 check=False,
                 text=True,
@@ -175,4 +178,4 @@ class EnvironmentBuilder:
             raise EngineError(f"the environment was not installed within {self._timeout_s:.0f} s") from error
         except OSError as error:
             raise EngineError(f"{command[0]} can not be run ({error.strerror})") from error
-        return done.returncode, done.stdout
+        return done.returncode, done.stdout + (done.stderr if read and done.returncode else "")

@@ -1,8 +1,9 @@
 """Real engine, real MLflow models. What a test here needs and this machine lacks fails, it does not skip."""
 
 import json
+import re
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from mlgate.images import uv
 from mlgate.images.docker import ImageBuilder
 from mlgate.images.facts import BuiltImage
 from mlgate.images.recipe import Recipe, recipe_for, server_identity
@@ -117,6 +119,21 @@ def make_recipe() -> Callable[[list[str]], Recipe]:
 def recipe(make_recipe: Callable[..., Recipe], pins: list[str]) -> Recipe:
     """What `sklearn_model` and every `code_model` asks for."""
     return make_recipe(requirements=pins)
+
+
+@pytest.fixture
+def chatty_freeze(monkeypatch: pytest.MonkeyPatch) -> Callable[[Iterable[str]], bool]:
+    """Let uv begin a line on standard error before it lists packages; return whether pins are whole all the same."""
+    quiet = uv.freeze_command
+
+    def chatty(*asked: str) -> list[str]:
+        return ["sh", "-c", 'printf "Using Python at /opt" >&2; sleep 0.3; exec "$@" 2>/dev/null', "sh", *quiet(*asked)]
+
+    monkeypatch.setattr(uv, "freeze_command", chatty)
+    return lambda pins: (
+        all(re.fullmatch(r"[a-z0-9-]+==[\w.+!]+", pin) for pin in pins)
+        and any(pin.startswith("a2wsgi==") for pin in pins)
+    )
 
 
 @pytest.fixture(scope="session")

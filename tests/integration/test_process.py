@@ -64,6 +64,12 @@ def test_an_environment_is_made_once(environment, cache, recipe, pins):
     assert environment.base == f"host python {environment.python}"
 
 
+def test_what_the_list_of_packages_says_on_standard_error_is_in_no_pin(chatty_freeze, cache, make_recipe):
+    """As in a container."""
+    built = EnvironmentBuilder(environ=cache).build(make_recipe(requirements=["mlflow-skinny==3.1.0", "six==1.16.0"]))
+    assert chatty_freeze(built.pins)
+
+
 def test_an_environment_that_can_not_be_installed_fails_the_version(cache, make_recipe):
     """By the name of the package."""
     with pytest.raises(InstallError, match=r"numpy==99\.0"):

@@ -433,3 +433,8 @@ def test_versions_share_a_foundation_and_a_changed_pin_changes_nothing_below_it(
     script = "import cachetools, tabulate; print(cachetools.__version__, tabulate.__version__)"
     command = {"entrypoint": ["/opt/venv/bin/python", "-c", script], "network": "none", "remove": True}
     assert engine.client.containers.run(second.reference, **command).decode().split() == ["5.5.0", "0.10.0"]
+
+
+def test_what_the_list_of_packages_says_on_standard_error_is_in_no_pin(chatty_freeze, build, make_recipe):
+    """An engine hands out both streams, and a line of the one can begin in the middle of a line of the other."""
+    assert chatty_freeze(build(make_recipe(requirements=["mlflow-skinny==3.1.0", "six==1.16.0"])).pins)
