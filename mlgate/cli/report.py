@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mlgate.cli.admission import listed_signers, open_registry, vouched, waiver_signers
+from mlgate.cli.admission import listed_signers, open_registry, stored_waivers, vouched, waiver_signers
 from mlgate.cli.console import Output, OutputOption, PolicyOption, emit_json, result, say
 from mlgate.errors import EvidenceError, OutputError
 
@@ -61,7 +61,7 @@ def _waived(evidence: "Evidence", policy: "Policy") -> "tuple[Waived, ...]":
         return ()
     now = datetime.now(UTC)
     reasons = assess(policy, evidence, now).reasons
-    return settle(reasons, evidence, open_registry().waivers(name), signers, now)[1]
+    return settle(reasons, evidence, stored_waivers(open_registry(), name, now), signers, now)[1]
 
 
 def _evidence(uri: str) -> "tuple[Evidence, bytes | None]":

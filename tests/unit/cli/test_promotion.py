@@ -316,6 +316,27 @@ def test_a_forged_journal_leads_nowhere_where_evidence_is_signed(world):
     assert (code, "not signed" in out, world.champion) == (1, True, "2")
 
 
+def test_many_unsigned_runs_on_top_hide_nothing_from_the_gate_and_from_a_rollback(world):
+    """A laptop that logs more runs than a page holds: what CI signed about the same bytes counts all the same."""
+    world.key = generate(KeyKind.ED25519)
+    write_pair(world.key, private=world.folder / "ci.key", public=world.folder / "ci.pub", passphrase=None)
+    (world.folder / "mlgate.yaml").write_text(f"{POLICY_TEXT}evidence: {{signers: [ci.pub]}}\n")
+    old = world.add()
+    assert world.promote(old)[0] == 0
+    new = world.add()
+    key, world.key = world.key, None
+    for _ in range(201):
+        world.test(new)
+    assert world.run("gate", f"models:/churn/{new}")[0] == 0
+    world.key = key
+    assert world.promote(new)[0] == 0
+    world.key = None
+    for _ in range(201):
+        world.test(old)
+    code, out, _ = world.run("rollback", "churn", "--yes")
+    assert (code, world.champion) == (0, old), out
+
+
 def test_history_tells_each_move_and_those_that_mlgate_did_not_make(three):
     """In text, and as data."""
     three.registry.set_alias("churn", "champion", "1")
