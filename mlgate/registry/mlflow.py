@@ -313,7 +313,7 @@ class MlflowRegistry:
             finished = newest_runs((run for run in runs if run_id in (None, str(run.info.run_id))), limit, since)
 
             def stored(run: Any) -> StoredEvidence | None:
-                return stored_evidence(self._artifacts(str(run.info.artifact_uri), client), run, self.uri)
+                return stored_evidence(self._artifacts(str(run.info.artifact_uri), client), run)
 
             with ThreadPoolExecutor(_DOWNLOADS) as pool:
                 return tuple(found for found in pool.map(stored, finished) if found is not None)
