@@ -77,22 +77,18 @@ def _local(path: Path, name: str) -> Files:
 
 
 def _downloaded(uri: str, folder: Path) -> Files:
-    from mlgate.cli.admission import open_registry
+    from mlgate.cli.admission import newest_evidence, open_registry
     from mlgate.evaluation.score_table import FILE
-    from mlgate.gate import read_evidence
     from mlgate.model_version import ModelUri
 
     registry = open_registry()
     version = registry.resolve(ModelUri.parse(uri))
-    for stored in registry.evidence(version.name) if version.name else ():
-        if read_evidence(stored).subject.version != version.version:
-            continue
-        files = Files(scores=folder / "scores.parquet", evidence=folder / "evidence.json", name=version.uri)
-        (folder / "evidence.json").write_bytes(stored.raw)
-        if not registry.run_file(stored.run_id, FILE, files.scores):
-            raise EvidenceError(f"{version.uri}: its newest run {stored.run_id} stored no {FILE}")
-        return files
-    raise EvidenceError(f"no evidence for {version.uri}", hint=f"pytest --mlgate {version.uri}")
+    stored, _ = newest_evidence(registry, version)
+    files = Files(scores=folder / "scores.parquet", evidence=folder / "evidence.json", name=version.uri)
+    (folder / "evidence.json").write_bytes(stored.raw)
+    if not registry.run_file(stored.run_id, FILE, files.scores):
+        raise EvidenceError(f"{version.uri}: its newest run {stored.run_id} stored no {FILE}")
+    return files
 
 
 def _read_evidence(path: Path) -> "Evidence":

@@ -194,6 +194,27 @@ def _evidence(
     )
 
 
+def newest_evidence(registry: "ModelRegistry", version: "ModelVersion") -> "tuple[StoredEvidence, Evidence]":
+    """Return the newest evidence of a version that can be read, believed or not: for a display.
+
+    Raises:
+        EvidenceError: There is none. What can not be read is said where nothing else is there: it may be anybody's.
+    """
+    from mlgate.errors import EvidenceError
+    from mlgate.gate import read_evidence
+
+    broken: EvidenceError | None = None
+    for stored in registry.evidence(version.name) if version.name else ():
+        try:
+            evidence = read_evidence(stored)
+        except EvidenceError as error:
+            broken = broken or EvidenceError(f"run {stored.run_id}: {error.message}")
+            continue
+        if evidence.subject.version == version.version:
+            return stored, evidence
+    raise broken or EvidenceError(f"no evidence for {version.uri}", hint=f"pytest --mlgate {version.uri}")
+
+
 def digest_now(registry: "ModelRegistry", version: "ModelVersion", policy: "Policy") -> str:
     """Return the digest of a version's bytes in the store, read again unless *policy* allows the store's word."""
     return _digest(registry, version, policy).digest
