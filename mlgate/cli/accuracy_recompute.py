@@ -11,7 +11,7 @@ import typer
 
 from mlgate.check_id import readable_check_id
 from mlgate.cli.console import Output, OutputOption, PolicyOption, coloured, emit_json, result, say, table
-from mlgate.errors import EvidenceError
+from mlgate.errors import EvidenceError, one_line
 
 if TYPE_CHECKING:
     from mlgate.evaluation.score_table import StoredScores
@@ -205,7 +205,7 @@ def _print(
     for check in checks:
         if str(check.outcome) != "passed":
             advice = f" → {check.finding.advice}" if check.finding.advice else ""
-            result(f"- {readable_check_id(check.key)}: {check.finding.reason}{advice}")
+            result(f"- {readable_check_id(check.key)}: {one_line(check.finding.reason + advice)}")
     result(f"{name}: {coloured(verdict)} (accuracy, recomputed from {format_number(_rows(stored))} rows)")
     if evidence is None:
         result("There is no evidence.json beside the scores to compare with.")
