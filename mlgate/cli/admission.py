@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlgate.cli.console import Output, coloured, emit_json, result
+from mlgate.cli.console import Output, coloured, emit_json, result, say
 from mlgate.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -135,6 +135,9 @@ def decide(
     from mlgate.policy_file import load_policy
 
     policy = load_policy(Path(policy_file) if policy_file else None)
+    if policy.path is None:
+        # Started in the wrong folder, a gate would believe anybody.
+        say("mlgate: no mlgate.yaml upward from here: judged by the built-in policy, which lists no signers")
     signers, may_waive = listed_signers(policy), waiver_signers(policy)
     parsed = ModelUri.parse(uri)
     if parsed.directory is not None:

@@ -83,7 +83,10 @@ def _one_line(reason: str) -> str:
 
     text = " ".join(reason.split())
     if not 0 < len(text) <= MAX_REASON or not text.isprintable():
-        raise ConfigError(f"--reason has {len(text)} characters, and takes 1 to {MAX_REASON} that can be printed")
+        raise ConfigError(
+            f"--reason has {len(text)} characters, and takes 1 to {MAX_REASON} that can be printed",
+            hint="name the ticket that has the rest",
+        )
     return text
 
 
@@ -121,9 +124,14 @@ def _key(policy_file: str | None, now: datetime) -> "SigningKey":
     mine = [signer for signer in signers if signer.keyid == key.public.keyid]
     if not mine:
         names = ", ".join(signer.name for signer in signers)
-        raise ConfigError(f"the key of {KEY_VARIABLE} is none of {names}, who may waive by the policy")
+        raise ConfigError(
+            f"the key of {KEY_VARIABLE} is none of {names}, who may waive by the policy",
+            hint="sign with one of theirs, or list its public half under evidence.waivers",
+        )
     if any(signer.revoked is not None or signer.expired(now) for signer in mine):
-        raise ConfigError(f"{mine[0].name} is expired or revoked: no gate would believe the waiver")
+        raise ConfigError(
+            f"{mine[0].name} is expired or revoked: no gate would believe the waiver", hint="mlgate keys new release"
+        )
     return key
 
 

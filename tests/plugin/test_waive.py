@@ -146,7 +146,7 @@ def test_whoever_may_not_waive_is_told_before_anything_is_read(failed, monkeypat
     change(failed, monkeypatch)
     status, out, err = said(capsys, *WAIVE)
     assert (status, out, err.count("\n")) == (2, "", 1)
-    assert line in err
+    assert f"{line}. Hint: " in err
     assert waivers(failed) == []
 
 

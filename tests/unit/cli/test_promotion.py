@@ -337,6 +337,16 @@ def test_many_unsigned_runs_on_top_hide_nothing_from_the_gate_and_from_a_rollbac
     assert (code, world.champion) == (0, old), out
 
 
+def test_a_gate_without_a_policy_file_says_by_what_it_judges(world):
+    """Started in the wrong folder, it would believe anybody; with a file, it says nothing."""
+    number = world.add()
+    says = "no mlgate.yaml upward from here: judged by the built-in policy, which lists no signers"
+    assert says not in world.run("gate", f"models:/churn/{number}")[2]
+    (world.folder / "mlgate.yaml").unlink()
+    code, out, err = world.run("gate", f"models:/churn/{number}", "--output", "json")
+    assert (code, says in err, json.loads(out)["admitted"]) == (1, True, False)
+
+
 def test_what_a_model_or_a_stranger_wrote_neither_clears_a_terminal_nor_forges_a_line(world):
     """In the reason of a signed failure, in a tag, and in the journal."""
     clear = "12 s\x1b[2J\x1b[H"
