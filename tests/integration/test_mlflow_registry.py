@@ -284,6 +284,25 @@ class TestContract:
         assert [(one.run_id, one.raw) for one in found] == [(second, b'{"n": "\xc3\xbc"}'), (first, b'{"n": 1}')]
         assert [one.run_id for one in world.registry.evidence(world.name, limit=1)] == [second]
 
+    def test_a_folder_in_the_place_of_a_file_keeps_nothing_else_from_being_read(self, world, tmp_path):
+        """Whoever may log a run could put one there: of evidence, of its envelope, of a waiver."""
+        added = world.add(world.name, world.fetched_from)
+        good = world.publish(added, tmp_path / "good")
+        for name, options in (("evidence.json", {"evidence": None}), ("evidence.dsse.json", {})):
+            (tmp_path / name / name).mkdir(parents=True)
+            (tmp_path / name / name / "x").write_text("x")
+            world.publish(added, tmp_path / name, **options)
+        found = world.registry.evidence(world.name)
+        assert [(one.run_id == good, one.raw, one.envelope) for one in found] == [
+            (False, b"{}", None),
+            (True, b"{}", None),
+        ]
+        (tmp_path / "w" / WAIVER_FILE).mkdir(parents=True)
+        (tmp_path / "w" / WAIVER_FILE / "x").write_text("x")
+        run = GateRun(version=added, name="w", tags={}, metrics={}, folder=tmp_path / "w", shelf=WAIVERS)
+        world.registry.publish(run)
+        assert list(world.registry.waivers(world.name)) == []
+
     def test_whatever_ended_since_comes_back_however_much_lies_on_top_of_it(self, world, tmp_path):
         """A number alone would let whoever logs that many runs put everybody else's out of sight."""
         added = world.add(world.name, world.fetched_from)
