@@ -135,9 +135,6 @@ def decide(
     from mlgate.policy_file import load_policy
 
     policy = load_policy(Path(policy_file) if policy_file else None)
-    if policy.path is None:
-        # Started in the wrong folder, a gate would believe anybody.
-        say("mlgate: no mlgate.yaml upward from here: judged by the built-in policy, which lists no signers")
     signers, may_waive = listed_signers(policy), waiver_signers(policy)
     parsed = ModelUri.parse(uri)
     if parsed.directory is not None:
@@ -166,6 +163,9 @@ def decide(
     )
     since = datetime.fromtimestamp(max(0.0, now.timestamp() - policy.values.evidence.max_age), UTC)
     stored = _evidence(registry, version.name, artifacts.digest, since) if version.name else ()
+    if policy.path is None:
+        # Started in the wrong folder, a gate would believe anybody.
+        say("mlgate: no mlgate.yaml upward from here: judged by the built-in policy, which lists no signers")
     return Decision(
         registry=registry,
         policy=policy,
