@@ -904,7 +904,6 @@ def test_a_missing_artifact_store_is_an_error_and_not_missing_evidence(served, c
     stored.chmod(0)
     moved = stored.with_name("evidence.json.d")
     stored.rename(moved)
-    stored.mkdir()  # listed, and not readable as a file
-    (stored / "x").write_text("")
+    os.mkfifo(stored)  # listed as a file, and not readable as one
     with pytest.raises(RegistryError, match="reading the evidence"):
         served.evidence(version.name)
