@@ -6,7 +6,12 @@ from typing import ClassVar
 
 def one_line(text: str) -> str:
     """Return *text* on one line and printable: a model's own words must neither clear a terminal nor forge a second line."""
-    return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in " ".join(text.split()))
+    return printable(" ".join(text.split()))
+
+
+def printable(text: str) -> str:
+    """Return *text* with what is not printable, a line's end too, as its code in hex; its spaces stay."""
+    return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text)
 
 
 class MlgateError(Exception):
@@ -31,7 +36,7 @@ class MlgateError(Exception):
 
     def __str__(self) -> str:
         line = one_line(self.message)
-        return f"{line}. Hint: {self.hint}" if self.hint else line
+        return f"{line}. Hint: {one_line(self.hint)}" if self.hint else line
 
 
 class ConfigError(MlgateError):

@@ -59,7 +59,8 @@ class Admission:
         evidence: The evidence that counted, or `None`.
         run_id: Where it lies.
         signer: Who vouches for it, of those that the policy lists; `None` where nobody does, or nobody is listed.
-        enveloped: Whether some envelope lies beside it, believed or not.
+        enveloped: Whether some envelope lies beside it, believed or not; `None` where no evidence is about this version,
+            its bytes and the policy.
     """
 
     admitted: bool
@@ -69,7 +70,7 @@ class Admission:
     evidence_digest: str | None = None
     run_id: str | None = None
     signer: Listed | None = None
-    enveloped: bool = False
+    enveloped: bool | None = None
 
     @property
     def signed(self) -> bool:
@@ -81,6 +82,8 @@ class Admission:
         """Who vouches for the evidence, in a few words."""
         if self.signer is not None:
             return f"signed by {self.signer.name}"
+        if self.enveloped is None:
+            return "no evidence that counts"
         if not self.enveloped:
             return "unsigned evidence"
         # Without evidence that counted, there was a list, and no envelope that it believes.
@@ -197,7 +200,7 @@ def _choose(
         reasons.setdefault(reason.code, reason)
     if not reasons:
         return _refuse("no_evidence", f"no evidence for {today.version.uri}; run pytest --mlgate {today.version.uri}")
-    enveloped = any(candidate.envelope is not None for _, candidate, _ in matching)
+    enveloped = any(candidate.envelope is not None for _, candidate, _ in matching) if matching else None
     return Admission(admitted=False, reasons=tuple(reasons.values()), enveloped=enveloped)
 
 

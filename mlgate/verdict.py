@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, assert_never
 
 from mlgate.check_id import readable_check_id
+from mlgate.errors import one_line
 from mlgate.evidence import CheckResult, Evidence, Outcome
 from mlgate.quantities import format_duration
 
@@ -39,7 +40,7 @@ class Reason:
     check: str | None = None
 
     def __str__(self) -> str:
-        return f"{readable_check_id(self.check)}: {self.message}" if self.check else self.message
+        return one_line(f"{readable_check_id(self.check)}: {self.message}" if self.check else self.message)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

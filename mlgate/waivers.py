@@ -147,7 +147,8 @@ def _is_about(waiver: Waiver, evidence: Evidence) -> bool:
 
 
 def _not_believed(stored: StoredWaiver, why: str) -> Reason:
-    return Reason(code="waiver_refused", message=f"the waiver of run {stored.run_id} counts for nothing: {why}")
+    of_run = f" of run {stored.run_id}" if stored.run_id else ""  # a pod's is a file
+    return Reason(code="waiver_refused", message=f"the waiver{of_run} counts for nothing: {why}")
 
 
 def _expired(waiver: Waiver) -> Reason:

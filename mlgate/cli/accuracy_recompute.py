@@ -11,7 +11,7 @@ import typer
 
 from mlgate.check_id import readable_check_id
 from mlgate.cli.console import Output, OutputOption, PolicyOption, coloured, emit_json, result, say, table
-from mlgate.errors import EvidenceError
+from mlgate.errors import EvidenceError, one_line
 
 if TYPE_CHECKING:
     from mlgate.evaluation.score_table import StoredScores
@@ -77,22 +77,18 @@ def _local(path: Path, name: str) -> Files:
 
 
 def _downloaded(uri: str, folder: Path) -> Files:
-    from mlgate.cli.admission import open_registry
+    from mlgate.cli.admission import newest_evidence, open_registry
     from mlgate.evaluation.score_table import FILE
-    from mlgate.gate import read_evidence
     from mlgate.model_version import ModelUri
 
     registry = open_registry()
     version = registry.resolve(ModelUri.parse(uri))
-    for stored in registry.evidence(version.name) if version.name else ():
-        if read_evidence(stored).subject.version != version.version:
-            continue
-        files = Files(scores=folder / "scores.parquet", evidence=folder / "evidence.json", name=version.uri)
-        (folder / "evidence.json").write_bytes(stored.raw)
-        if not registry.run_file(stored.run_id, FILE, files.scores):
-            raise EvidenceError(f"{version.uri}: its newest run {stored.run_id} stored no {FILE}")
-        return files
-    raise EvidenceError(f"no evidence for {version.uri}", hint=f"pytest --mlgate {version.uri}")
+    stored, _ = newest_evidence(registry, version)
+    files = Files(scores=folder / "scores.parquet", evidence=folder / "evidence.json", name=version.uri)
+    (folder / "evidence.json").write_bytes(stored.raw)
+    if not registry.run_file(stored.run_id, FILE, files.scores):
+        raise EvidenceError(f"{version.uri}: its newest run {stored.run_id} stored no {FILE}")
+    return files
 
 
 def _read_evidence(path: Path) -> "Evidence":
@@ -209,7 +205,7 @@ def _print(
     for check in checks:
         if str(check.outcome) != "passed":
             advice = f" → {check.finding.advice}" if check.finding.advice else ""
-            result(f"- {readable_check_id(check.key)}: {check.finding.reason}{advice}")
+            result(f"- {readable_check_id(check.key)}: {one_line(check.finding.reason + advice)}")
     result(f"{name}: {coloured(verdict)} (accuracy, recomputed from {format_number(_rows(stored))} rows)")
     if evidence is None:
         result("There is no evidence.json beside the scores to compare with.")

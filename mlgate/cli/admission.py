@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlgate.cli.console import Output, coloured, emit_json, result
+from mlgate.cli.console import Output, coloured, emit_json, result, say
 from mlgate.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mlgate.model_version import ModelVersion
     from mlgate.policy import Policy
     from mlgate.policy_signers import PipelineSigner
-    from mlgate.registry.interface import Capability, ModelRegistry, StoredEvidence
+    from mlgate.registry.interface import Capability, ModelRegistry, StoredEvidence, StoredWaiver
     from mlgate.verdict import Reason
 
 CHAMPION_ALIAS = "champion"
@@ -150,17 +150,22 @@ def decide(
         champion = registry.resolve(ModelUri.parse(f"models:/{version.name}/{champion_version}"))
         champion_artifacts = _digest(registry, champion, policy)
     artifacts = _digest(registry, version, policy)
+    now = datetime.now(UTC)
     today = Today(
         version=version,
         artifact_digest=artifacts.digest,
         champion_version=champion_version,
         champion_digest=None if champion_artifacts is None else champion_artifacts.digest,
-        now=datetime.now(UTC),
+        now=now,
         signers=signers,
-        waivers=tuple(registry.waivers(version.name)) if version.name and may_waive else (),
+        waivers=stored_waivers(registry, version.name, now) if version.name and may_waive else (),
         waiver_signers=may_waive,
     )
-    stored = _evidence(registry, version.name, artifacts.digest) if version.name else ()
+    since = datetime.fromtimestamp(max(0.0, now.timestamp() - policy.values.evidence.max_age), UTC)
+    stored = _evidence(registry, version.name, artifacts.digest, since) if version.name else ()
+    if policy.path is None:
+        # Started in the wrong folder, a gate would believe anybody.
+        say("mlgate: no mlgate.yaml upward from here: judged by the built-in policy, which lists no signers")
     return Decision(
         registry=registry,
         policy=policy,
@@ -172,12 +177,45 @@ def decide(
     )
 
 
-def _evidence(registry: "ModelRegistry", name: str, artifact_digest: str) -> "Sequence[StoredEvidence]":
+def stored_waivers(registry: "ModelRegistry", name: str, now: datetime) -> "tuple[StoredWaiver, ...]":
+    """Return every waiver of a registered model that may still hold, and some that are over."""
+    from mlgate.attest.waiver import MAX_LIFE
+
+    return tuple(registry.waivers(name, since=now - MAX_LIFE))
+
+
+def _evidence(
+    registry: "ModelRegistry", name: str, artifact_digest: str, since: datetime
+) -> "Sequence[StoredEvidence]":
     """Return the evidence that may be about these bytes; where there is none, the newest of others, to say so.
 
-    A model with a thousand versions has a thousand runs, and a gate reads those of one.
+    A model with a thousand versions has a thousand runs, and a gate reads those of one: all that are young enough to
+    admit, so that nobody hides one below many of their own.
     """
-    return registry.evidence(name, artifact_digest=artifact_digest) or registry.evidence(name, limit=_OTHERS)
+    return registry.evidence(name, artifact_digest=artifact_digest, since=since) or registry.evidence(
+        name, limit=_OTHERS
+    )
+
+
+def newest_evidence(registry: "ModelRegistry", version: "ModelVersion") -> "tuple[StoredEvidence, Evidence]":
+    """Return the newest evidence of a version that can be read, believed or not: for a display.
+
+    Raises:
+        EvidenceError: There is none. What can not be read is said where nothing else is there: it may be anybody's.
+    """
+    from mlgate.errors import EvidenceError
+    from mlgate.gate import read_evidence
+
+    broken: EvidenceError | None = None
+    for stored in registry.evidence(version.name) if version.name else ():
+        try:
+            evidence = read_evidence(stored)
+        except EvidenceError as error:
+            broken = broken or EvidenceError(f"run {stored.run_id}: {error.message}")
+            continue
+        if evidence.subject.version == version.version:
+            return stored, evidence
+    raise broken or EvidenceError(f"no evidence for {version.uri}", hint=f"pytest --mlgate {version.uri}")
 
 
 def digest_now(registry: "ModelRegistry", version: "ModelVersion", policy: "Policy") -> str:

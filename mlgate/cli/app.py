@@ -28,10 +28,11 @@ from mlgate.cli import (
     verify,
     waive,
 )
-from mlgate.errors import MlgateError
+from mlgate.errors import MlgateError, one_line
 
 INTERRUPTED = 130
 USAGE = 2
+UNDECIDED = 3
 # typer brings a click of its own from 0.2x on, and uses the installed one before: its public BadParameter leads to the
 # base class in both.
 ClickException: type[Exception] = typer.BadParameter.__mro__[2]
@@ -100,6 +101,11 @@ def run(arguments: Sequence[str]) -> int:
         # The reader (head, less) has enough; a second error while flushing would only confuse.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except Exception as error:  # noqa: BLE001  (Python's own answer is a traceback and 1, which says "refused")
+        if debug:
+            traceback.print_exc()
+        line = f"{type(error).__name__}: {one_line(str(error)) or 'without a word'}, which mlgate did not expect"
+        return _say(f"{line}. Hint: run it again with --debug to see where, and report it", UNDECIDED)
     # typer turns Ctrl-C into this number by itself, and says nothing.
     return _say("interrupted", INTERRUPTED) if result == INTERRUPTED else result if isinstance(result, int) else 0
 

@@ -9,6 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
+from mlgate.errors import printable
+
 
 class Output(StrEnum):
     """How a command prints its result."""
@@ -70,7 +72,8 @@ def coloured(word: str) -> str:
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, markdown: bool = False) -> str:
-    """Return an aligned table."""
+    """Return an aligned table; a tag or a name that anybody wrote makes neither a line nor a command of the terminal's."""
+    rows = [[cell if _in_our_colour(cell) else printable(cell) for cell in map(str, row)] for row in rows]
     widths = [max(len(str(cell)) for cell in column) for column in zip(header, *rows, strict=True)]
     if markdown:
         lines = [_line(header, widths, " | "), "|".join("-" * (width + 2) for width in widths)]
@@ -79,6 +82,11 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, markdown: boo
             for index, line in enumerate([*lines, *(_line(row, widths, " | ") for row in rows)])
         )
     return "\n".join(_line(row, widths, "  ").rstrip() for row in (header, *rows))
+
+
+def _in_our_colour(cell: str) -> bool:
+    """Return whether *cell* is a word as `coloured` gives it."""
+    return cell in {f"\033[{code}m{word}\033[0m" for word, code in _COLOURS.items()}
 
 
 def _line(cells: Sequence[str], widths: Sequence[int], gap: str) -> str:

@@ -6,6 +6,7 @@ import typer
 
 from mlgate.cli.admission import open_registry
 from mlgate.cli.console import Output, OutputOption, coloured, emit_json, result, table
+from mlgate.errors import one_line
 
 if TYPE_CHECKING:
     from mlgate.promotion.journal import Entry
@@ -45,7 +46,7 @@ def command(
     else:
         result(f"mlgate has moved no alias of {name} yet.")
     for anomaly in found:
-        result(f"{coloured('unexplained')}: {anomaly.message}")
+        result(f"{coloured('unexplained')}: {one_line(anomaly.message)}")
     return 0
 
 

@@ -77,12 +77,18 @@ def _day(text: str, today: date) -> date:
 
 def _pair(place: str) -> tuple[Path, Path]:
     path = Path(place)
-    if path.is_dir() or place.endswith("/"):
-        path /= "mlgate"
-    if path.suffix in {".key", ".pub"}:
-        path = path.with_suffix("")
-    if not path.parent.is_dir():
-        raise ConfigError(f"{path.parent} is no folder", hint=f"mkdir -p {path.parent}")
+    if not place.isprintable():
+        # Such a name could stand in no policy.
+        raise ConfigError(f"{place!r} can not name a key", hint="choose printable characters on one line")
+    try:
+        if path.is_dir() or place.endswith("/"):
+            path /= "mlgate"
+        if path.suffix in {".key", ".pub"}:
+            path = path.with_suffix("")
+        if not path.parent.is_dir():
+            raise ConfigError(f"{path.parent} is no folder", hint=f"mkdir -p {path.parent}")
+    except OSError as error:  # longer than a name can be, or below a folder that is closed
+        raise ConfigError(f"{place} can not be written ({error.strerror})", hint="choose another name") from None
     return path.with_name(f"{path.name}.key"), path.with_name(f"{path.name}.pub")
 
 

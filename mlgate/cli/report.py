@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mlgate.cli.admission import listed_signers, open_registry, vouched, waiver_signers
+from mlgate.cli.admission import listed_signers, newest_evidence, open_registry, stored_waivers, vouched, waiver_signers
 from mlgate.cli.console import Output, OutputOption, PolicyOption, emit_json, result, say
 from mlgate.errors import EvidenceError, OutputError
 
@@ -61,14 +61,13 @@ def _waived(evidence: "Evidence", policy: "Policy") -> "tuple[Waived, ...]":
         return ()
     now = datetime.now(UTC)
     reasons = assess(policy, evidence, now).reasons
-    return settle(reasons, evidence, open_registry().waivers(name), signers, now)[1]
+    return settle(reasons, evidence, stored_waivers(open_registry(), name, now), signers, now)[1]
 
 
 def _evidence(uri: str) -> "tuple[Evidence, bytes | None]":
     """Return the newest evidence of a version, or that of a file, and the envelope beside it."""
     from mlgate.attest.dsse import MAX_ENVELOPE_BYTES
     from mlgate.evidence import Evidence as Document
-    from mlgate.gate import read_evidence
     from mlgate.model_version import ModelUri
     from mlgate.registry.interface import BUNDLE_FILE, ENVELOPE_FILE
 
@@ -84,9 +83,5 @@ def _evidence(uri: str) -> "tuple[Evidence, bytes | None]":
         except OSError as error:
             raise EvidenceError(f"{uri}: can not be read ({error.strerror})") from error
     registry = open_registry()
-    version = registry.resolve(ModelUri.parse(uri))
-    for stored in registry.evidence(version.name) if version.name else ():
-        evidence = read_evidence(stored)
-        if evidence.subject.version == version.version:
-            return evidence, stored.envelope
-    raise EvidenceError(f"no evidence for {version.uri}", hint=f"pytest --mlgate {version.uri}")
+    stored, evidence = newest_evidence(registry, registry.resolve(ModelUri.parse(uri)))
+    return evidence, stored.envelope

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mlgate.cli.admission import CHAMPION_ALIAS, listed_signers, open_registry, waiver_signers
+from mlgate.cli.admission import CHAMPION_ALIAS, listed_signers, open_registry, stored_waivers, waiver_signers
 from mlgate.cli.console import (
     DryRunOption,
     Output,
@@ -130,16 +130,17 @@ def _against(registry: "ModelRegistry", policy: "Policy", target: "Event") -> "t
     from mlgate.cli.admission import digest_now
     from mlgate.model_version import ModelUri
     from mlgate.promotion.fallback import against
+    from mlgate.verdict import parse_time
 
     version = registry.resolve(ModelUri.parse(f"models:/{target.name}/{target.after}"))
     may_waive = waiver_signers(policy) if target.waived else ()
-    stored = registry.evidence(target.name, artifact_digest=target.artifact_digest)
+    stored = registry.evidence(target.name, artifact_digest=target.artifact_digest, run_id=target.run_id)
     return against(
         target,
         artifact_digest=digest_now(registry, version, policy),
         stored=next((found for found in stored if found.run_id == target.run_id), None),
         signers=listed_signers(policy),
-        waivers=registry.waivers(target.name) if may_waive else (),
+        waivers=stored_waivers(registry, target.name, parse_time(target.at)) if may_waive else (),
         waiver_signers=may_waive,
     )
 

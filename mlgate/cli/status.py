@@ -9,6 +9,7 @@ import typer
 
 from mlgate.cli.admission import digest_now, listed_signers, open_registry, vouched
 from mlgate.cli.console import Output, OutputOption, PolicyOption, coloured, emit_json, result, table
+from mlgate.errors import one_line
 
 if TYPE_CHECKING:
     from mlgate.evidence import Evidence
@@ -87,7 +88,7 @@ def command(
     ]
     result(table(header, cells, markdown=markdown))
     for anomaly in anomalies:
-        result(f"{coloured('unexplained')}: {anomaly.message}")
+        result(f"{coloured('unexplained')}: {one_line(anomaly.message)}")
     result("Status is a tag, for display: mlgate gate reads the evidence itself.")
     return 0
 

@@ -1,8 +1,11 @@
 """`mlgate waive`: a named key answers for one check of one version, until a day."""
 
 import difflib
+import errno
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -67,15 +70,38 @@ def command(
         by=asker(),
     )
     envelope = sign(waiver.canonical(), [key])
-    if save is not None and not dry_run:
-        try:
-            save.write_bytes(envelope)
-        except OSError as error:
-            raise OutputError(f"{save}: can not be written ({error.strerror})") from error
     after = _after(decision, envelope)
-    run_id = None if dry_run else _record(decision, waiver, envelope, after)
+    with _saved(save if not dry_run else None, envelope):
+        run_id = None if dry_run else _record(decision, waiver, envelope, after)
     _print(after, waiver, run_id, output)
     return 0
+
+
+@contextmanager
+def _saved(target: Path | None, envelope: bytes) -> Iterator[None]:
+    """Give *target* its content after the block, whole, and only where nothing was raised.
+
+    A pod believes the file, so there must be none of a waiver that nobody finds in the registry; and where there is no
+    place for it, that is said before anything is recorded.
+    """
+    if target is None:
+        yield
+        return
+    try:
+        if target.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        descriptor, partial = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}-")
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                os.fchmod(descriptor, 0o644)  # no secret, and a pod of another user's reads it
+                file.write(envelope)
+            yield
+            os.replace(partial, target)  # noqa: PTH105  (Path.replace says nothing of atomicity; os.replace does)
+        except BaseException:
+            Path(partial).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise OutputError(f"{target}: can not be written ({error.strerror})", hint="name another file") from error
 
 
 def _one_line(reason: str) -> str:
@@ -83,7 +109,10 @@ def _one_line(reason: str) -> str:
 
     text = " ".join(reason.split())
     if not 0 < len(text) <= MAX_REASON or not text.isprintable():
-        raise ConfigError(f"--reason has {len(text)} characters, and takes 1 to {MAX_REASON} that can be printed")
+        raise ConfigError(
+            f"--reason has {len(text)} characters, and takes 1 to {MAX_REASON} that can be printed",
+            hint="name the ticket that has the rest",
+        )
     return text
 
 
@@ -121,9 +150,14 @@ def _key(policy_file: str | None, now: datetime) -> "SigningKey":
     mine = [signer for signer in signers if signer.keyid == key.public.keyid]
     if not mine:
         names = ", ".join(signer.name for signer in signers)
-        raise ConfigError(f"the key of {KEY_VARIABLE} is none of {names}, who may waive by the policy")
+        raise ConfigError(
+            f"the key of {KEY_VARIABLE} is none of {names}, who may waive by the policy",
+            hint="sign with one of theirs, or list its public half under evidence.waivers",
+        )
     if any(signer.revoked is not None or signer.expired(now) for signer in mine):
-        raise ConfigError(f"{mine[0].name} is expired or revoked: no gate would believe the waiver")
+        raise ConfigError(
+            f"{mine[0].name} is expired or revoked: no gate would believe the waiver", hint="mlgate keys new release"
+        )
     return key
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -234,14 +235,27 @@ class ModelRegistry(Protocol):
         `evidence()` returns.
         """
 
-    def evidence(self, name: str, *, artifact_digest: str | None = None, limit: int = 200) -> Sequence[StoredEvidence]:
+    def evidence(
+        self,
+        name: str,
+        *,
+        artifact_digest: str | None = None,
+        run_id: str | None = None,
+        since: datetime | None = None,
+        limit: int = 200,
+    ) -> Sequence[StoredEvidence]:
         """Return the finished gate runs' `evidence.json` for a registered model, newest first.
 
-        *artifact_digest* narrows the search by run tag; it is a hint for speed, and the caller compares again.
+        Args:
+            name: The registered model.
+            artifact_digest: Narrows the search by run tag; it is a hint for speed, and the caller compares again.
+            run_id: Only that run.
+            since: Every run that ended since then, however many; aware. `None` for the newest *limit* only.
+            limit: At most so many that ended before *since*, or at any time.
         """
 
-    def waivers(self, name: str, *, limit: int = 200) -> Sequence[StoredWaiver]:
-        """Return the waivers of a registered model's versions, newest first."""
+    def waivers(self, name: str, *, since: datetime | None = None, limit: int = 200) -> Sequence[StoredWaiver]:
+        """Return the waivers of a registered model's versions, newest first; *since* and *limit* as for `evidence`."""
 
     def open_event(self, name: str, raw: bytes) -> str:
         """Write a journal entry of a registered model, open, in one call; return its key."""

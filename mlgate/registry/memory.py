@@ -4,6 +4,7 @@ import itertools
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from mlgate.artifacts.hashing import Watch
@@ -47,6 +48,7 @@ class MemoryRun:
     metrics: Mapping[str, float]
     files: Mapping[str, bytes]
     shelf: str = ""
+    ended: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
 class MemoryRegistry:
@@ -216,7 +218,15 @@ class MemoryRegistry:
             self.writes.append(f"run {stored.run_id}")
             return stored.run_id
 
-    def evidence(self, name: str, *, artifact_digest: str | None = None, limit: int = 200) -> Sequence[StoredEvidence]:
+    def evidence(
+        self,
+        name: str,
+        *,
+        artifact_digest: str | None = None,
+        run_id: str | None = None,
+        since: datetime | None = None,
+        limit: int = 200,
+    ) -> Sequence[StoredEvidence]:
         """Return the stored `evidence.json` of a registered model, newest first."""
         with self._lock:
             return tuple(
@@ -226,21 +236,36 @@ class MemoryRegistry:
                     claimed_digest=run.tags.get(keys.EVIDENCE),
                     envelope=run.files.get(ENVELOPE_FILE, run.files.get(BUNDLE_FILE)),
                 )
-                for run in reversed(self._runs)
-                if run.model == name
-                and not run.shelf
-                and keys.EVIDENCE_FILE in run.files
-                and artifact_digest in (None, run.tags.get(keys.ARTIFACT_DIGEST))
-            )[:limit]
+                for run in self._finished(name, "", since, limit, artifact_digest, run_id)
+                if keys.EVIDENCE_FILE in run.files
+            )
 
-    def waivers(self, name: str, *, limit: int = 200) -> Sequence[StoredWaiver]:
+    def waivers(self, name: str, *, since: datetime | None = None, limit: int = 200) -> Sequence[StoredWaiver]:
         """Return the stored waivers of a registered model, newest first."""
         with self._lock:
             return tuple(
                 StoredWaiver(run_id=run.run_id, envelope=run.files[WAIVER_FILE])
-                for run in reversed(self._runs)
-                if run.model == name and run.shelf == WAIVERS and WAIVER_FILE in run.files
-            )[:limit]
+                for run in self._finished(name, WAIVERS, since, limit)
+                if WAIVER_FILE in run.files
+            )
+
+    def _finished(
+        self,
+        name: str,
+        shelf: str,
+        since: datetime | None,
+        limit: int,
+        artifact_digest: str | None = None,
+        run_id: str | None = None,
+    ) -> list[MemoryRun]:
+        runs = [
+            run
+            for run in reversed(self._runs)
+            if (run.model, run.shelf) == (name, shelf)
+            and artifact_digest in (None, run.tags.get(keys.ARTIFACT_DIGEST))
+            and run_id in (None, run.run_id)
+        ]
+        return [run for place, run in enumerate(runs) if place < limit or (since is not None and run.ended >= since)]
 
     def open_event(self, name: str, raw: bytes) -> str:
         """Write a journal entry, open."""

@@ -10,8 +10,8 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from functools import cached_property, partial
-from itertools import islice
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
@@ -49,7 +49,7 @@ from mlgate.registry.local import (
 from mlgate.registry.mlflow_evidence import stored_evidence, stored_waiver
 from mlgate.registry.mlflow_flat import FlatStore, entry_of, is_flat
 from mlgate.registry.mlflow_gate_run import experiment_id_of, link_inputs, log, read_dataset, upload
-from mlgate.registry.mlflow_lookup import Lookup
+from mlgate.registry.mlflow_lookup import Lookup, newest_runs
 from mlgate.registry.mlflow_markers import MlflowMarkers
 from mlgate.registry.mlflow_pace import keep_pace
 from mlgate.registry.mlflow_race import again_after_a_race
@@ -297,22 +297,31 @@ class MlflowRegistry:
             self._experiment_of_run[run_id] = experiment_id
             return run_id
 
-    def evidence(self, name: str, *, artifact_digest: str | None = None, limit: int = 200) -> Sequence[StoredEvidence]:
+    def evidence(
+        self,
+        name: str,
+        *,
+        artifact_digest: str | None = None,
+        run_id: str | None = None,
+        since: datetime | None = None,
+        limit: int = 200,
+    ) -> Sequence[StoredEvidence]:
         """Return the finished gate runs' `evidence.json` for a registered model, newest first."""
         with self._reading(f"reading the evidence of {name}") as client:
             narrowed = {} if artifact_digest is None else {"artifact_digest": artifact_digest}
-            finished = list(islice(Lookup(client, self.uri).gate_runs(name, **narrowed), limit))
+            runs = Lookup(client, self.uri).gate_runs(name, **narrowed)
+            finished = newest_runs((run for run in runs if run_id in (None, str(run.info.run_id))), limit, since)
 
             def stored(run: Any) -> StoredEvidence | None:
-                return stored_evidence(self._artifacts(str(run.info.artifact_uri), client), run, self.uri)
+                return stored_evidence(self._artifacts(str(run.info.artifact_uri), client), run)
 
             with ThreadPoolExecutor(_DOWNLOADS) as pool:
                 return tuple(found for found in pool.map(stored, finished) if found is not None)
 
-    def waivers(self, name: str, *, limit: int = 200) -> Sequence[StoredWaiver]:
+    def waivers(self, name: str, *, since: datetime | None = None, limit: int = 200) -> Sequence[StoredWaiver]:
         """Return the waivers of a registered model's versions, newest first."""
         with self._reading(f"reading the waivers of {name}") as client:
-            finished = list(islice(Lookup(client, self.uri).gate_runs(name, shelf=WAIVERS), limit))
+            finished = newest_runs(Lookup(client, self.uri).gate_runs(name, shelf=WAIVERS), limit, since)
 
             def stored(run: Any) -> StoredWaiver | None:
                 return stored_waiver(self._artifacts(str(run.info.artifact_uri), client), run)

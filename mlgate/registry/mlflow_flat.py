@@ -71,10 +71,14 @@ def is_flat(location: str) -> bool:
 
 
 def entry_of(store: Any, name: str) -> Any:
-    """Return what *store* says of one file, with `path` and `file_size`; `None` where it has none."""
+    """Return what *store* says of one file, with `path` and `file_size`; `None` where it has none.
+
+    A folder of that name is none: read as one, it would end the command of whoever reads all runs.
+    """
     if isinstance(store, FlatStore):
         return store.entry(name)
-    return next((found for found in store.list_artifacts(posixpath.dirname(name)) if found.path == name), None)
+    beside = store.list_artifacts(posixpath.dirname(name))
+    return next((found for found in beside if found.path == name and not found.is_dir), None)
 
 
 def _flat(name: str) -> str:

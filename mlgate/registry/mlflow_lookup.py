@@ -4,10 +4,12 @@ Imports nothing of mlflow: its errors are told apart by their `error_code`.
 """
 
 import difflib
+import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
 from functools import partial
-from itertools import chain, islice
+from itertools import chain, islice, takewhile
 from typing import Any
 
 from mlgate.errors import ModelNotFound, RegistryError
@@ -43,6 +45,18 @@ def pages(call: Callable[[str | None], Any]) -> Iterator[Any]:
         if not token:
             return
     raise RegistryError(f"the registry's list does not end after {_MAX_PAGES} pages")
+
+
+def newest_runs(runs: Iterable[Any], limit: int, since: datetime | None) -> list[Any]:
+    """Return the first *limit* of *runs*, newest first, and whatever else ended since *since*.
+
+    A number alone would let whoever logs that many runs put everybody else's out of sight.
+    """
+    earliest_ms = math.inf if since is None else since.timestamp() * 1000
+    numbered = takewhile(
+        lambda found: found[0] < limit or (found[1].info.end_time or 0) >= earliest_ms, enumerate(runs)
+    )
+    return [run for _, run in numbered]
 
 
 class Lookup:

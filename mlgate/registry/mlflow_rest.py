@@ -260,15 +260,20 @@ def _run(entry: Any) -> Any:
     info = _dict(found.get("info"))
     plain = {field: _text(info.get(field)) for field in ("run_id", "experiment_id", "artifact_uri", "status")}
     tags = _pairs(_dict(found.get("data")).get("tags"))
-    return SimpleNamespace(info=SimpleNamespace(**plain), data=SimpleNamespace(tags=tags))
+    return SimpleNamespace(
+        info=SimpleNamespace(end_time=_number(info.get("end_time")), **plain), data=SimpleNamespace(tags=tags)
+    )
 
 
 def _file(entry: Mapping[str, Any], below: str) -> Any:
     path, size = entry.get("path"), entry.get("file_size")
-    if isinstance(size, str) and size.isdecimal():  # protobuf writes a 64-bit number as text
-        size = int(size)
     whole = f"{below}{path}" if isinstance(path, str) else path
-    return SimpleNamespace(path=whole, is_dir=bool(entry.get("is_dir")), file_size=size)
+    return SimpleNamespace(path=whole, is_dir=bool(entry.get("is_dir")), file_size=_number(size))
+
+
+def _number(found: Any) -> Any:
+    # protobuf writes a 64-bit number as text
+    return int(found) if isinstance(found, str) and found.isdecimal() else found if isinstance(found, int) else None
 
 
 def _text(found: Any) -> str:

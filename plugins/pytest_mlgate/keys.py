@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
+from mlgate.errors import one_line
+
 if TYPE_CHECKING:
     from mlgate.evidence import Finding
     from pytest_mlgate.recorder import Recorder
@@ -37,7 +39,7 @@ def check_failed(finding: "Finding") -> NoReturn:
     """End the test with what the check found."""
     __tracebackhide__ = True
     kind = CheckFailed if finding.outcome == "failed" else CheckErrored
-    raise kind(finding.reason)
+    raise kind(one_line(finding.reason))
 
 
 def in_order(items: Sequence[pytest.Item], keys: Iterable[str]) -> list[pytest.Item]:

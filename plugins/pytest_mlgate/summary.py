@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from mlgate.check_id import readable_check_id
+from mlgate.errors import one_line
 from mlgate.evidence import CheckResult, Evidence, Outcome
 from mlgate.images.labels import MODEL_PATH
 from mlgate.own_suites import words
@@ -71,11 +72,11 @@ def write_table(reporter: Any, session: GateSession) -> None:
         # Where nothing is served, every check has the same reason: once is enough.
         if check.outcome is not Outcome.PASSED and check.finding.reason != told:
             told = check.finding.reason
-            reporter.write_line(f"{'':13}{told}")
+            reporter.write_line(f"{'':13}{one_line(told)}")
             if check.finding.advice:
-                reporter.write_line(f"{'':13}→ {check.finding.advice}")
+                reporter.write_line(f"{'':13}→ {one_line(check.finding.advice)}")
             if "example" in check.finding.details:
-                reporter.write_line(f"{'':13}example: {check.finding.details['example']}"[:400])
+                reporter.write_line(f"{'':13}example: {one_line(str(check.finding.details['example']))}"[:400])
     _write_advice(reporter, [check for check in advice if check.outcome is not Outcome.PASSED])
 
 
@@ -83,7 +84,7 @@ def _write_advice(reporter: Any, advice: Sequence[CheckResult]) -> None:
     """Print what decides nothing, last and in one line each: red lines there would hide the ones that count."""
     for check in advice:
         reporter.write(f"{'advice':<13}", cyan=True)
-        reporter.write_line(f"{check.key:<38} {check.finding.reason}"[:160])
+        reporter.write_line(f"{check.key:<38} {one_line(check.finding.reason)}"[:160])
 
 
 def write_verdict(reporter: Any, session: GateSession) -> None:

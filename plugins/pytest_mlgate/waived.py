@@ -21,9 +21,11 @@ def waived_of(
     if not names or model is None or not verdict.reasons:
         return ()
     from mlgate.attest.key_files import read_signers  # noqa: PLC0415  (most policies let nobody waive)
+    from mlgate.attest.waiver import MAX_LIFE  # noqa: PLC0415  (as above)
 
     try:
-        _, waived = settle(verdict.reasons, evidence, registry.waivers(model), read_signers(names, policy.folder), now)
+        stored, signers = registry.waivers(model, since=now - MAX_LIFE), read_signers(names, policy.folder)
+        _, waived = settle(verdict.reasons, evidence, stored, signers, now)
     except MlgateError:
         return ()  # a display; the gate reads them itself, and says what is wrong
     return waived

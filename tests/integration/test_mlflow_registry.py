@@ -12,6 +12,7 @@ import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import parse_qs, urlparse
 
@@ -282,6 +283,45 @@ class TestContract:
         found = world.registry.evidence(world.name)
         assert [(one.run_id, one.raw) for one in found] == [(second, b'{"n": "\xc3\xbc"}'), (first, b'{"n": 1}')]
         assert [one.run_id for one in world.registry.evidence(world.name, limit=1)] == [second]
+
+    def test_a_folder_in_the_place_of_a_file_keeps_nothing_else_from_being_read(self, world, tmp_path):
+        """Whoever may log a run could put one there: of evidence, of its envelope, of a waiver."""
+        added = world.add(world.name, world.fetched_from)
+        good = world.publish(added, tmp_path / "good")
+        for name, options in (("evidence.json", {"evidence": None}), ("evidence.dsse.json", {})):
+            (tmp_path / name / name).mkdir(parents=True)
+            (tmp_path / name / name / "x").write_text("x")
+            world.publish(added, tmp_path / name, **options)
+        found = world.registry.evidence(world.name)
+        assert [(one.run_id == good, one.raw, one.envelope) for one in found] == [
+            (False, b"{}", None),
+            (True, b"{}", None),
+        ]
+        (tmp_path / "w" / WAIVER_FILE).mkdir(parents=True)
+        (tmp_path / "w" / WAIVER_FILE / "x").write_text("x")
+        run = GateRun(version=added, name="w", tags={}, metrics={}, folder=tmp_path / "w", shelf=WAIVERS)
+        world.registry.publish(run)
+        assert list(world.registry.waivers(world.name)) == []
+
+    def test_whatever_ended_since_comes_back_however_much_lies_on_top_of_it(self, world, tmp_path):
+        """A number alone would let whoever logs that many runs put everybody else's out of sight."""
+        added = world.add(world.name, world.fetched_from)
+        before = datetime.now(UTC) - timedelta(minutes=1)
+        runs = [world.publish(added, tmp_path / str(n), evidence=b'{"n": %d}' % n) for n in range(3)]
+        found = world.registry.evidence(world.name, since=before, limit=1)
+        assert [one.run_id for one in found] == runs[::-1]
+        late = world.registry.evidence(world.name, since=datetime.now(UTC) + timedelta(minutes=1), limit=1)
+        assert [one.run_id for one in late] == runs[2:]
+        assert [one.run_id for one in world.registry.evidence(world.name, run_id=runs[0], limit=1)] == runs[:1]
+        for number in range(2):
+            folder = tmp_path / f"w{number}"
+            folder.mkdir()
+            (folder / WAIVER_FILE).write_bytes(b"%d" % number)
+            run = GateRun(version=added, name="w", tags={}, metrics={}, folder=folder, shelf=WAIVERS)
+            world.registry.publish(run)
+        waivers = world.registry.waivers(world.name, since=before, limit=1)
+        assert [one.envelope for one in waivers] == [b"1", b"0"]
+        assert [one.envelope for one in world.registry.waivers(world.name, limit=1)] == [b"1"]
 
     def test_the_envelope_comes_back_beside_the_evidence(self, world, tmp_path):
         """Byte for byte; `None` where a run has none."""
@@ -864,7 +904,6 @@ def test_a_missing_artifact_store_is_an_error_and_not_missing_evidence(served, c
     stored.chmod(0)
     moved = stored.with_name("evidence.json.d")
     stored.rename(moved)
-    stored.mkdir()  # listed, and not readable as a file
-    (stored / "x").write_text("")
+    os.mkfifo(stored)  # listed as a file, and not readable as one
     with pytest.raises(RegistryError, match="reading the evidence"):
         served.evidence(version.name)

@@ -26,6 +26,17 @@ def test_a_required_suite_of_the_users_own_without_checks_is_never_passed(own):
     assert own.evidence().verdict.outcome == "inconclusive"
 
 
+def test_a_finding_neither_clears_the_terminal_nor_forges_a_line(own):
+    """Its words may be the model's own: in the traceback, in the table and in the verdict."""
+    words = "reason='12 s\\x1b[2J\\x1b[H', advice='a\\x1b[2J\\nforged', details={'example': '\\x1b[2J\\nforged'}"
+    own.acceptance(f"mlgate_record(Finding(outcome=Outcome.FAILED, {words}))")
+    result = own.run()
+    assert result.ret == 1
+    assert "\x1b[2J" not in result.stdout.str() + result.stderr.str()
+    assert "forged" not in result.outlines
+    result.stdout.fnmatch_lines([r"*12 s\x1b[[]2J\x1b[[]H*"])
+
+
 def test_own_checks_get_fixtures_and_params(own):
     """A parametrised check is one check per case; the id carries the parameters."""
     (own.pytester.path / "acceptance").mkdir()

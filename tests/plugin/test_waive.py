@@ -7,6 +7,7 @@ import pytest
 from mlgate.attest.key_files import write_pair
 from mlgate.attest.keys import KeyKind, generate
 from mlgate.cli import admission, app, report
+from mlgate.errors import RegistryError
 from mlgate.registry.interface import WAIVER_FILE
 
 URI = "models:/churn/1"
@@ -85,6 +86,25 @@ def test_a_dry_run_shows_the_decision_and_writes_nothing(failed, capsys, tmp_pat
     assert not (tmp_path / "w.json").exists()
 
 
+def test_no_waiver_is_saved_that_was_not_recorded_and_none_recorded_that_can_not_be_saved(
+    failed, capsys, tmp_path, monkeypatch
+):
+    """A pod believes the file: what is in it has to be on record, and whole."""
+    for place in ("no/folder.json", "."):
+        status, out, err = said(capsys, *WAIVE, "--save", str(tmp_path / place))
+        assert (status, out, err.count("\n"), waivers(failed)) == (2, "", 1, [])
+        assert "can not be written" in err
+        assert "Hint: name another file" in err
+
+    def unreachable(run):
+        raise RegistryError("the registry does not answer")
+
+    monkeypatch.setattr(failed.world.registry, "publish", unreachable)
+    status, _, err = said(capsys, *WAIVE, "--save", str(tmp_path / "w.json"))
+    assert (status, "does not answer" in err) == (3, True)
+    assert [path.name for path in tmp_path.iterdir() if "w.json" in path.name] == []
+
+
 def test_a_saved_waiver_is_the_recorded_one(failed, capsys, tmp_path):
     """For `mlgate verify --waiver`; and the JSON output names the run."""
     status, out, _ = said(capsys, *WAIVE, "--save", str(tmp_path / "w.json"), "--output", "json")
@@ -146,7 +166,7 @@ def test_whoever_may_not_waive_is_told_before_anything_is_read(failed, monkeypat
     change(failed, monkeypatch)
     status, out, err = said(capsys, *WAIVE)
     assert (status, out, err.count("\n")) == (2, "", 1)
-    assert line in err
+    assert f"{line}. Hint: " in err
     assert waivers(failed) == []
 
 

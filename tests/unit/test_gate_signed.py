@@ -252,6 +252,9 @@ def test_where_nobody_is_believed_the_newest_reason_comes_first():
     assert codes(*entries) == ["signature_wrong_key", "signature_absent", "partial"]
     assert admit(POLICY, TODAY, entries).provenance == "no accepted signature"
     assert admit(POLICY, TODAY, entries[1:2]).provenance == "unsigned evidence"
+    # A signed run of another version must not be called unsigned, nor what is not there.
+    elsewhere = signed(replace(GOOD, subject=replace(GOOD.subject, version="4", uri="models:/churn/4")))
+    assert {admit(POLICY, TODAY, found).provenance for found in ([elsewhere], [])} == {"no evidence that counts"}
 
 
 def test_no_leaf_of_a_good_statement_can_be_flipped():

@@ -9,7 +9,7 @@ import pytest
 from mlgate.attest.directory import Expected
 from mlgate.attest.keys import KeyKind, generate
 from mlgate.attest.signers import Signer
-from mlgate.evidence import DataFacts
+from mlgate.evidence import ChampionFacts, DataFacts
 from mlgate.gate import admit
 from mlgate.policy_file import parse_policy
 from mlgate.verdict import format_time
@@ -72,6 +72,15 @@ def test_without_the_champion_alias_nothing_is_compared():
     unpaired = admissible(UNPINNED, champion=False)
     assert admit(UNPINNED, alone, [signed(unpaired)]).admitted
     assert [reason.code for reason in admit(UNPINNED, TODAY, [signed(unpaired)]).reasons] == ["other_champion"]
+
+
+def test_a_champion_that_somebody_chose_is_the_one_that_is_compared_with():
+    """Whoever may write aliases chooses it before the test; back at the real one, the evidence is about another."""
+    worse = ChampionFacts(uri="models:/churn/1", version="1", artifact_digest=OTHER)
+    chosen = signed(replace(admissible(UNPINNED), champion=worse))
+    moved = replace(TODAY, champion_version="1", champion_digest=OTHER)
+    assert admit(UNPINNED, moved, [chosen]).admitted
+    assert [reason.code for reason in admit(UNPINNED, TODAY, [chosen]).reasons] == ["other_champion"]
 
 
 def test_data_that_the_policy_does_not_pin_may_be_any():

@@ -51,6 +51,23 @@ def test_a_registry_that_does_not_answer_is_one_line_and_exit_status_3(here, cap
     assert "secret" not in err
 
 
+def test_what_mlgate_did_not_expect_is_one_line_and_never_reads_like_a_refusal(here, capsys, monkeypatch):
+    """Python's own exit status is 1, which means that the gate refused; the traceback is there for who asks."""
+    import mlgate.policy_file
+
+    def full(path):
+        raise OSError(28, "No space left on\ndevice")
+
+    monkeypatch.setattr(mlgate.policy_file, "load_policy", full)
+    for words, debug in ((["policy", "check"], False), (["policy", "check", "--debug"], True)):
+        assert app.run(words) == 3
+        err = capsys.readouterr().err.splitlines()
+        assert err[-1].startswith(
+            "mlgate: OSError: [Errno 28] No space left on device, which mlgate did not expect. Hint: "
+        )
+        assert ("Traceback" in err[0], len(err) > 1) == (debug, debug)
+
+
 def test_debug_shows_the_traceback_too(here, capsys):
     """For whoever has to mend mlgate itself."""
     assert app.run(["--debug", "gate", "models:/x"]) == 2
@@ -136,3 +153,11 @@ def test_pytest_says_once_that_the_registry_does_not_answer(here):
     assert done.returncode == 3
     assert (done.stdout + done.stderr).count("does not answer") == 1
     assert list(here.iterdir()) == []
+
+
+def test_a_policy_whose_keys_can_not_be_read_is_not_ok(here, capsys):
+    """Neither those that sign nor those that waive: the gate would stop at them."""
+    for key in ("signers", "waivers"):
+        (here / "mlgate.yaml").write_text(f"requires: [schema]\nevidence: {{{key}: [gone.pub]}}\n")
+        assert app.run(["policy", "check"]) == 2
+        assert "gone.pub is not a file" in capsys.readouterr().err

@@ -47,6 +47,16 @@ def test_a_pair_is_written_where_it_was_asked_for(here, capsys, place, private, 
     assert f"{private} is not encrypted: MLGATE_KEY_PASSPHRASE is not set" in err
 
 
+@pytest.mark.parametrize(("place", "says"), [("x" * 300, "File name too long"), ("a\nb", r"'a\nb' can not name a key")])
+def test_a_name_that_can_not_be_one_is_refused_in_one_line(here, capsys, place, says):
+    """Before anything is written."""
+    assert app.run(["keys", "new", place]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert says in line
+    assert "Hint: choose" in line
+    assert list(here.iterdir()) == []
+
+
 @pytest.mark.parametrize("kind", list(KeyKind))
 def test_the_kind_is_the_users_choice_and_the_machine_form_says_it(here, capsys, kind):
     """As JSON, with nothing of the key itself."""

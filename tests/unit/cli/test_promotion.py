@@ -1,6 +1,7 @@
 """`promote`, `rollback`, `history` and `status` on a registry in memory: what moves, what is on record, what is refused."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -10,11 +11,12 @@ from mlgate.attest.key_files import write_pair
 from mlgate.attest.keys import KeyKind, generate
 from mlgate.attest.statement import statement_of
 from mlgate.cli import admission, app, history, moving, rollback, status
-from mlgate.evidence import VerdictFacts
+from mlgate.evidence import Outcome, VerdictFacts
 from mlgate.promotion.journal import read_event, read_journal
 from mlgate.registry.interface import EventState
 from mlgate.registry.memory import MemoryRegistry
 from tests.promotable import POLICY_TEXT, evidence_about, model, publish_evidence
+from tests.unit.builders import with_outcome
 
 
 class World:
@@ -298,8 +300,6 @@ def test_a_forged_journal_leads_nowhere_where_evidence_is_signed(world):
     world.key = None
     evil = world.add(verdict=VerdictFacts(outcome="passed", reasons=()))
     run = world.registry.evidence("churn")[0]
-    from dataclasses import replace
-
     good = world.journal.admitted("1").event
     digest = evidence_about(*world.places[evil]).subject.artifact_digest
     forged = replace(
@@ -314,6 +314,58 @@ def test_a_forged_journal_leads_nowhere_where_evidence_is_signed(world):
     world.registry.settle_event(world.registry.open_event("churn", forged.canonical()), EventState.CLOSED)
     code, out, _ = world.run("rollback", "churn", "--to", evil, "--yes")
     assert (code, "not signed" in out, world.champion) == (1, True, "2")
+
+
+def test_many_unsigned_runs_on_top_hide_nothing_from_the_gate_and_from_a_rollback(world):
+    """A laptop that logs more runs than a page holds: what CI signed about the same bytes counts all the same."""
+    world.key = generate(KeyKind.ED25519)
+    write_pair(world.key, private=world.folder / "ci.key", public=world.folder / "ci.pub", passphrase=None)
+    (world.folder / "mlgate.yaml").write_text(f"{POLICY_TEXT}evidence: {{signers: [ci.pub]}}\n")
+    old = world.add()
+    assert world.promote(old)[0] == 0
+    new = world.add()
+    key, world.key = world.key, None
+    for _ in range(201):
+        world.test(new)
+    assert world.run("gate", f"models:/churn/{new}")[0] == 0
+    world.key = key
+    assert world.promote(new)[0] == 0
+    world.key = None
+    for _ in range(201):
+        world.test(old)
+    code, out, _ = world.run("rollback", "churn", "--yes")
+    assert (code, world.champion) == (0, old), out
+
+
+def test_a_gate_without_a_policy_file_says_by_what_it_judges(world):
+    """Started in the wrong folder, it would believe anybody; with a file, it says nothing."""
+    number = world.add()
+    says = "no mlgate.yaml upward from here: judged by the built-in policy, which lists no signers"
+    assert says not in world.run("gate", f"models:/churn/{number}")[2]
+    (world.folder / "mlgate.yaml").unlink()
+    code, out, err = world.run("gate", f"models:/churn/{number}", "--output", "json")
+    assert (code, says in err, json.loads(out)["admitted"]) == (1, True, False)
+
+
+def test_what_a_model_or_a_stranger_wrote_neither_clears_a_terminal_nor_forges_a_line(world):
+    """In the reason of a signed failure, in a tag, and in the journal."""
+    clear = "12 s\x1b[2J\x1b[H"
+    number = world.add()
+    version, place = world.places[number]
+    evidence = evidence_about(version, place)
+    evidence = with_outcome(evidence, "cold_start.ready", Outcome.FAILED)
+    suite = evidence.suites["cold_start"]
+    checks = tuple(replace(check, finding=replace(check.finding, reason=clear)) for check in suite.checks)
+    suites = {**evidence.suites, "cold_start": replace(suite, checks=checks)}
+    publish_evidence(world.registry, version, replace(evidence, suites=suites))
+    world.registry.set_tags(version, {"mlgate.status": f"passed{clear}\nforged  line"})
+    world.registry.open_event("churn", clear.encode())
+    for words in (["gate", version.uri], ["promote", version.uri, "--yes"], ["status", "churn"], ["history", "churn"]):
+        _, out, err = world.run(*words)
+        assert "\x1b" not in out + err, words
+        assert not any(line.startswith("forged") for line in out.splitlines()), words
+    assert "12 s\\x1b[2J\\x1b[H" in world.run("gate", version.uri)[1]
+    assert "passed12 s\\x1b[2J\\x1b[H\\x0aforged  line" in world.run("status", "churn")[1]
 
 
 def test_history_tells_each_move_and_those_that_mlgate_did_not_make(three):

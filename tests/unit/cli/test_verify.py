@@ -183,7 +183,7 @@ def test_a_waiver_counts_where_the_policy_says_who_may_waive(here, capsys):
     document = json.loads(verify(capsys, *asked, "--waiver", "w.json", "--output", "json")[1])
     assert [waived["check"] for waived in document["waived"]] == ["cold_start.ready"]
     status, out, _ = verify(capsys, *asked, "--waiver", "stolen.json")
-    assert (status, "not signed by any of 'release.pub'" in out) == (1, True)
+    assert (status, "- the waiver counts for nothing: not signed by any of 'release.pub'" in out) == (1, True)
     status, _, err = verify(capsys, "model", "--signer", "ci.pub", "--waiver", "w.json")
     assert (status, "add --policy FILE" in err) == (2, True)
     status, _, err = verify(capsys, *asked, "--waiver", "none.json")
