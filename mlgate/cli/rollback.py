@@ -1,5 +1,6 @@
 """`mlgate rollback`: back to the version before, in seconds: admitted once, the same bytes, somebody still vouches."""
 
+import re
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,6 +20,7 @@ from mlgate.cli.console import (
     result,
     say,
 )
+from mlgate.errors import UriError
 
 if TYPE_CHECKING:
     from mlgate.policy import Policy
@@ -49,11 +51,16 @@ def command(
     """Find the way back, check it, move: exit 0 moved, 1 there is none."""
     from mlgate.cli.moving import image_missing
     from mlgate.cli.promote import one_line
+    from mlgate.model_version import alias_name
     from mlgate.policy_file import load_policy
     from mlgate.promotion.journal import read_journal
     from mlgate.promotion.move import move
 
     why = one_line(reason)
+    alias_name(alias)
+    # An empty one is a variable that a pipeline did not set, and not the word for "the one before".
+    if to is not None and not re.fullmatch("[0-9]+", to):
+        raise UriError(f"--to '{to[:60]}' is no version", hint="a number, as mlgate history shows it")
     judge = load_policy(Path(policy) if policy else None)
     registry = open_registry()
     aliases = registry.aliases(name)
@@ -61,10 +68,11 @@ def command(
     journal = read_journal(name, registry.events(name))
     if to is None and (recent := _just_done(journal, alias, current)) is not None:
         # Where it was cut short, its entry is closed by this.
-        event = recent if dry_run else move(registry, recent, seen=current).event
+        if not dry_run:
+            move(registry, recent, seen=current)
         say(f"mlgate: further back: mlgate rollback {name} --to VERSION; mlgate history {name} has them")
         told = f"{alias} was rolled back at {recent.at} by {recent.by}: {recent.before} → {recent.after}"
-        return _done(event, output, told, moved=False)
+        return _done(recent, output, told, moved=False)
     target = _target(journal, alias, current, to)
     if target is None:
         return 1
@@ -117,10 +125,12 @@ def _target(journal: "Journal", alias: str, current: str | None, to: str | None)
     if version == current:
         say(f"mlgate: {alias} of {journal.name} is at version {version} already")
         return None
-    entry = journal.admitted(version)
+    entry = journal.admitted(version, alias)
     if entry is None:
+        uri = f"models:/{journal.name}/{version}"
         say(
-            f"mlgate: models:/{journal.name}/{version} was never promoted by mlgate, so it was never admitted. Hint: mlgate promote"
+            f"mlgate: {uri} was never promoted to {alias} by mlgate: no way back leads there. "
+            f"Hint: mlgate promote {uri} --to {alias}"
         )
         return None
     return entry.event

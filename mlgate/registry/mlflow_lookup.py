@@ -78,7 +78,8 @@ class Lookup:
         try:
             return self._client.get_registered_model(name)
         except Exception as error:
-            if error_code(error) not in ABSENT:
+            # A name that MLflow does not take for one, as "models:/churn", is nobody's.
+            if error_code(error) not in _ABSENT_OR_INVALID:
                 raise
         every = pages(lambda token: self._client.search_registered_models(max_results=PAGE, page_token=token))
         known = list(islice((str(model.name) for model in every if not is_marker(str(model.name))), PAGE))

@@ -226,6 +226,7 @@ class TestContract:
             lambda: world.registry.resolve(ModelUri.parse("models:/m-0123")),
             lambda: world.registry.resolve(ModelUri.parse("runs:/0123/model")),
             lambda: world.registry.aliases("nobody"),
+            lambda: world.registry.aliases("models:/nobody"),  # no name to MLflow
             lambda: world.registry.versions("nobody"),
             lambda: world.registry.set_alias("nobody", "champion", "1"),
         ):
