@@ -41,7 +41,7 @@ class ModelUri:
         """
         if match := re.fullmatch(r"models:/+(m-[0-9a-zA-Z]+)", text):
             return cls(text=text, model_id=match[1])
-        if match := re.fullmatch(r"models:/+([^/:@]+)/([0-9]+)", text):
+        if match := re.fullmatch(r"models:/+([^/:@]+)/(0|[1-9][0-9]*)", text):
             return cls(text=text, name=match[1], version=match[2])
         if match := re.fullmatch(r"models:/+([^/:@]+)@([\w-]+)", text):
             return cls(text=text, name=match[1], alias=match[2])

@@ -20,7 +20,7 @@ from mlgate.cli.console import (
     result,
     say,
 )
-from mlgate.errors import UriError
+from mlgate.errors import ModelNotFound, UriError
 
 if TYPE_CHECKING:
     from mlgate.policy import Policy
@@ -133,6 +133,8 @@ def _target(journal: "Journal", alias: str, current: str | None, to: str | None)
             f"Hint: mlgate promote {uri} --to {alias}"
         )
         return None
+    if to is None and (holes := journal.holes()):
+        say(f"mlgate: {holes[0].message}: the {alias} before may be another. Hint: mlgate history {journal.name}")
     return entry.event
 
 
@@ -140,13 +142,18 @@ def _against(registry: "ModelRegistry", policy: "Policy", target: "Event") -> "t
     from mlgate.cli.admission import digest_now
     from mlgate.model_version import ModelUri
     from mlgate.promotion.fallback import against
+    from mlgate.verdict import Reason
 
-    version = registry.resolve(ModelUri.parse(f"models:/{target.name}/{target.after}"))
+    try:
+        version = registry.resolve(ModelUri.parse(f"models:/{target.name}/{target.after}"))
+        digest = digest_now(registry, version, policy)
+    except ModelNotFound as error:
+        return (Reason(code="gone", message=error.message),)
     may_waive = waiver_signers(policy) if target.waived else ()
     stored = registry.evidence(target.name, artifact_digest=target.artifact_digest)
     return against(
         target,
-        artifact_digest=digest_now(registry, version, policy),
+        artifact_digest=digest,
         stored=next((found for found in stored if found.run_id == target.run_id), None),
         signers=listed_signers(policy),
         waivers=registry.waivers(target.name) if may_waive else (),

@@ -233,7 +233,11 @@ class Journal:
         Args:
             aliases: Alias to version, now.
         """
-        return (*self._unreadable(), *self._gaps(), *self._moves(aliases), *self._unfinished())
+        return (*self.holes(), *self._moves(aliases), *self._unfinished())
+
+    def holes(self) -> tuple[Anomaly, ...]:
+        """Return where entries are gone or changed, wherever the aliases are."""
+        return (*self._unreadable(), *self._gaps())
 
     def _unreadable(self) -> Sequence[Anomaly]:
         return [

@@ -48,7 +48,14 @@ from mlgate.registry.local import (
 )
 from mlgate.registry.mlflow_evidence import stored_evidence, stored_waiver
 from mlgate.registry.mlflow_flat import FlatStore, entry_of, is_flat
-from mlgate.registry.mlflow_gate_run import experiment_id_of, link_inputs, log, read_dataset, upload
+from mlgate.registry.mlflow_gate_run import (
+    existing_experiment,
+    experiment_id_of,
+    link_inputs,
+    log,
+    read_dataset,
+    upload,
+)
 from mlgate.registry.mlflow_lookup import Lookup
 from mlgate.registry.mlflow_markers import MlflowMarkers
 from mlgate.registry.mlflow_pace import keep_pace
@@ -334,8 +341,8 @@ class MlflowRegistry:
     def events(self, name: str) -> Sequence[StoredEvent]:
         """Return every entry of a registered model's journal, newest first."""
         with self._reading(f"reading the journal of {name}") as client:
-            found = client.get_experiment_by_name(keys.experiment_name(name, JOURNAL))
-            return () if found is None else journal.events(client, str(found.experiment_id))
+            place = existing_experiment(client, keys.experiment_name(name, JOURNAL), self.uri)
+            return () if place is None else journal.events(client, place)
 
     def challengers(self, name: str, data_digest: str) -> frozenset[str]:
         """Return the artifact digests of what was judged on these data."""

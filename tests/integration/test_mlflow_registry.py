@@ -550,6 +550,19 @@ def test_a_deleted_experiment_is_named_with_the_way_back(served, client, mlflow_
         served.publish(gate_run(version, tmp_path))
 
 
+@pytest.mark.parametrize("world", ["http", "postgres", "sqlite"], indirect=True)
+def test_a_deleted_journal_does_not_look_like_none(world):
+    """Over REST, and with MLflow's client: its runs are hidden with it, and no way back is not what there is then."""
+    world.registry.open_event(world.name, b"{}")
+    client = world.registry._client
+    experiment = client.get_experiment_by_name(f"mlgate/{world.name}/journal").experiment_id
+    client.delete_experiment(experiment)
+    with pytest.raises(RegistryError, match=rf"is deleted.*experiments restore --experiment-id {experiment}"):
+        world.registry.events(world.name)
+    client.restore_experiment(experiment)
+    assert [found.raw for found in world.registry.events(world.name)] == [b"{}"]
+
+
 def test_a_model_logged_the_usual_way_is_found_by_every_uri(served, mlflow_server, tmp_path, monkeypatch):
     """`mlflow.pyfunc.log_model`, registered at once."""
     import mlflow

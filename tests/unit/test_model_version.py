@@ -85,6 +85,13 @@ def test_a_label_can_name_a_folder(changes, label):
     assert version(**changes).label == label
 
 
+@pytest.mark.parametrize("text", ["models:/churn/01", "models:/churn/007"])
+def test_a_version_has_one_name(text):
+    """MLflow reads 01 as 1, and everything is on record under 1."""
+    with pytest.raises(UriError, match="is not a model URI"):
+        ModelUri.parse(text)
+
+
 @pytest.mark.parametrize("text", ["champion", "blue-green_2", "Prüfung", "3", "vv1", "latest-1", "x" * 255])
 def test_what_mlflow_takes_for_an_alias_is_one(text):
     """Its own rule: letters of any language, digits, _ and -."""

@@ -518,3 +518,27 @@ def test_whoever_repeats_a_move_that_was_cut_short_for_other_reasons_is_on_recor
         three.registry.evidence("churn")[0].claimed_digest,
     )
     assert len(states(three)) == 8
+
+
+def test_a_version_that_is_gone_is_refused_with_the_way_on_and_status_tells_the_rest(three):
+    """As a way back, exit 1 and not a usage error; under an alias, beside the others."""
+    (three.folder / "model-2").rename(three.folder / "elsewhere")
+    code, out, err = three.run("rollback", "churn", "--yes")
+    assert (code, three.champion, err) == (1, "3", "")
+    assert out.startswith("models:/churn/2: refused: ")
+    assert "Hint: another version, mlgate rollback churn --to VERSION" in out
+    code, out, _ = three.run("rollback", "churn", "--dry-run", "--output", "json")
+    assert (code, [reason["code"] for reason in json.loads(out)["reasons"]]) == (1, ["gone"])
+    three.registry.set_alias("churn", "shadow", "2")
+    code, out, _ = three.run("status", "churn", "--output", "json")
+    found = {place["alias"]: (place["bytes"], place["verdict"]) for place in json.loads(out)["aliases"]}
+    assert (code, found) == (0, {"champion": ("match", "passed"), "shadow": ("gone", "untested")})
+
+
+def test_a_way_back_over_a_hole_in_the_journal_says_so(three):
+    """It does not stop: an incident is no time for that. Where the version is named, there is nothing to guess."""
+    del three.registry._events[1]
+    code, out, err = three.run("rollback", "churn", "--dry-run")
+    assert (code, "would move champion: 3 → 1" in out) == (0, True)
+    assert "is missing or was changed: the champion before may be another. Hint: mlgate history churn\n" in err
+    assert three.run("rollback", "churn", "--to", "1", "--dry-run")[2] == ""
