@@ -66,11 +66,12 @@ def command(
     aliases = registry.aliases(name)
     current = aliases.get(alias)
     journal = read_journal(name, registry.events(name))
-    if to is None and (recent := _just_done(journal, alias, current)) is not None:
+    if to in (None, current) and (recent := _just_done(journal, alias, current)) is not None:
         # Where it was cut short, its entry is closed by this.
         if not dry_run:
             move(registry, recent, seen=current)
-        say(f"mlgate: further back: mlgate rollback {name} --to VERSION; mlgate history {name} has them")
+        if to is None:
+            say(f"mlgate: further back: mlgate rollback {name} --to VERSION; mlgate history {name} has them")
         told = f"{alias} was rolled back at {recent.at} by {recent.by}: {recent.before} → {recent.after}"
         return _done(recent, output, told, moved=False)
     target = _target(journal, alias, current, to)

@@ -214,6 +214,19 @@ def test_a_rollback_that_was_cut_short_is_put_right_by_the_next(three):
     assert three.journal.anomalies({"champion": "2"}) == ()
 
 
+def test_a_rollback_to_a_version_that_was_cut_short_is_put_right_by_the_same_command(three):
+    """The alias is there, and its entry stayed open: exit 0, and on record once."""
+    settle = three.registry.settle_event
+    three.registry.settle_event = lambda key, state: (_ for _ in ()).throw(KeyboardInterrupt)
+    assert three.run("rollback", "churn", "--to", "1", "--yes")[0] == 130
+    three.registry.settle_event = settle
+    for _ in range(2):
+        code, out, err = three.run("rollback", "churn", "--to", "1", "--yes")
+        assert (code, "champion was rolled back at " in out, err) == (0, True, "")
+    assert (three.champion, three.moves()[3:]) == ("1", [("rollback", "3", "1")])
+    assert three.journal.anomalies({"champion": "1"}) == ()
+
+
 def test_a_rollback_goes_back_one_champion_at_a_time(three, later):
     """Twice in a row is two back; then there is nowhere to go."""
     code, out, _ = three.run("rollback", "churn", "--yes", "--reason", "p99")
