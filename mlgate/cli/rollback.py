@@ -70,10 +70,7 @@ def command(
         # Where it was cut short, its entry is closed by this.
         if not dry_run:
             move(registry, recent, seen=current)
-        if to is None:
-            say(f"mlgate: further back: mlgate rollback {name} --to VERSION; mlgate history {name} has them")
-        told = f"{alias} was rolled back at {recent.at} by {recent.by}: {recent.before} → {recent.after}"
-        return _done(recent, output, told, moved=False)
+        return _twice(recent, output, named=to is not None)
     target = _target(journal, alias, current, to)
     if target is None:
         return 1
@@ -112,6 +109,13 @@ def _just_done(journal: "Journal", alias: str, current: str | None) -> "Event | 
         if event.action is Action.ROLLBACK and event.after == current and recent:
             return event
     return None
+
+
+def _twice(recent: "Event", output: Output, *, named: bool) -> int:
+    if not named:
+        say(f"mlgate: further back: mlgate rollback {recent.name} --to VERSION; mlgate history {recent.name} has them")
+    told = f"{recent.alias} was rolled back at {recent.at} by {recent.by}: {recent.before} → {recent.after}"
+    return _done(recent, output, told, moved=False)
 
 
 def _target(journal: "Journal", alias: str, current: str | None, to: str | None) -> "Event | None":

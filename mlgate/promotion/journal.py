@@ -23,6 +23,7 @@ FORMAT = "mlgate-journal/1"
 # What MLflow takes as the value of a run's tag, with room to spare.
 MAX_BYTES = 4500
 MAX_REASON = 500
+_COUNTS_FIRST = (EventState.CLOSED, EventState.ABANDONED, EventState.OPEN)
 
 
 class PathError(MlgateError):
@@ -293,11 +294,13 @@ def read_journal(name: str, stored: Sequence[StoredEvent]) -> Journal:
     entries: list[Entry] = []
     unreadable: list[str] = []
     seen: set[bytes] = set()
-    for found in sorted(stored, key=lambda event: (event.state is not EventState.CLOSED, event.key)):
-        # A write whose answer was lost is made again: the same entry twice is one.
-        if found.state is EventState.ABANDONED or found.raw in seen:
+    for found in sorted(stored, key=lambda event: (_COUNTS_FIRST.index(event.state), event.key)):
+        # A write whose answer was lost is made again: the same entry twice is one, and abandoned with the one that was.
+        if found.raw in seen:
             continue
         seen.add(found.raw)
+        if found.state is EventState.ABANDONED:
+            continue
         try:
             event = read_event(found.raw)
         except EvidenceError:

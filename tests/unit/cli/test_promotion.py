@@ -555,3 +555,18 @@ def test_a_way_back_over_a_hole_in_the_journal_says_so(three):
     assert (code, "would move champion: 3 → 1" in out) == (0, True)
     assert "is missing or was changed: the champion before may be another. Hint: mlgate history churn\n" in err
     assert three.run("rollback", "churn", "--to", "1", "--dry-run")[2] == ""
+
+
+def test_an_entry_that_was_written_twice_is_never_a_second_move(three, monkeypatch):
+    """Its answer was lost, so it was written again, and then cut short: whoever comes next abandons all of it."""
+    three.add()
+    write = three.registry.open_event
+    monkeypatch.setattr(three.registry, "open_event", lambda name, raw: [write(name, raw), write(name, raw)][0])
+    monkeypatch.setenv("GITLAB_USER_LOGIN", "ann")
+    cut_short(three, "promote", "models:/churn/4", "--yes")
+    monkeypatch.setattr(three.registry, "open_event", write)
+    monkeypatch.setenv("GITLAB_USER_LOGIN", "kim")
+    assert three.promote("4")[0] == 0
+    assert three.promote(three.add())[0] == 0
+    assert three.moves()[3:] == [("promote", "3", "4"), ("promote", "4", "5")]
+    assert three.journal.anomalies({"champion": "5"}) == ()
