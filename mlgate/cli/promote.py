@@ -24,6 +24,7 @@ from mlgate.errors import ConfigError
 
 if TYPE_CHECKING:
     from mlgate.promotion.journal import Event, Journal
+    from mlgate.promotion.move import Standing
 
 NAME = "promote"
 HELP = "Move an alias to a version that the gate admits. Example: mlgate promote models:/churn/3 --dry-run"
@@ -78,7 +79,7 @@ def command(
         typer.confirm(f"{asked.name}: move {words}?", abort=True, err=True)
     # The champion that the evidence was compared with, and not who is there by the time of this line.
     seen = decision.today.champion_version if to == CHAMPION_ALIAS else aliases.get(to)
-    done = move(registry, event, seen=seen, look=lambda standing: _warn(asked, standing.journal, seen))
+    done = move(registry, event, seen=seen, look=lambda standing: _look(asked, standing, seen))
     if done.moved:
         return _done(asked, done.event, output, f"moved {words}", moved=True)
     what = f"{to} is at version {asked.number}"
@@ -153,6 +154,20 @@ def _event(asked: _Asked, journal: "Journal", before: str | None) -> "Event":
         ci=ci_facts(),
         previous=journal.head,
     )
+
+
+def _look(asked: _Asked, standing: "Standing", seen: str | None) -> None:
+    """Look under the lock at what the decision was made against, and at the way back.
+
+    Raises:
+        LockedError: Another champion than the evidence was compared with, also where another alias is to move.
+    """
+    from mlgate.promotion.move import elsewhere
+
+    champion, judged = standing.aliases.get(CHAMPION_ALIAS), asked.decision.today.champion_version
+    if champion != judged:
+        raise elsewhere(asked.name, CHAMPION_ALIAS, judged, champion)
+    _warn(asked, standing.journal, seen)
 
 
 def _warn(asked: _Asked, journal: "Journal", before: str | None) -> None:

@@ -155,11 +155,11 @@ def _against(registry: "ModelRegistry", policy: "Policy", target: "Event") -> "t
     except ModelNotFound as error:
         return (Reason(code="gone", message=error.message),)
     may_waive = waiver_signers(policy) if target.waived else ()
-    stored = registry.evidence(target.name, artifact_digest=target.artifact_digest)
+    stored = registry.evidence(target.name, run_id=target.run_id)
     return against(
         target,
         artifact_digest=digest,
-        stored=next((found for found in stored if found.run_id == target.run_id), None),
+        stored=next(iter(stored), None),
         signers=listed_signers(policy),
         waivers=registry.waivers(target.name) if may_waive else (),
         waiver_signers=may_waive,

@@ -75,7 +75,7 @@ def move(
             repaired = any((e.event.alias, e.event.after) == (wanted.alias, before) for e in standing.finished)
             return Moved(event=event, moved=False, repaired=repaired)
         if before != seen:
-            raise _elsewhere(event, seen, before)
+            raise elsewhere(event.name, event.alias, seen, before)
         look(standing)
         return Moved(event=carry_out(registry, held, event, standing.journal), moved=not there, adopted=there)
 
@@ -125,7 +125,7 @@ def carry_out(registry: ModelRegistry, held: Held, event: Event, journal: Journa
     now = registry.aliases(event.name).get(event.alias)
     if now != event.before:
         registry.settle_event(key, EventState.ABANDONED)
-        raise _elsewhere(event, event.before, now)
+        raise elsewhere(event.name, event.alias, event.before, now)
     if event.before != event.after:
         registry.set_alias(event.name, event.alias, event.after)
     found = registry.aliases(event.name).get(event.alias)
@@ -150,6 +150,7 @@ def carry_out(registry: ModelRegistry, held: Held, event: Event, journal: Journa
     return event if begun is None else begun.event
 
 
-def _elsewhere(event: Event, seen: str | None, now: str | None) -> LockedError:
-    message = f"{event.alias} of {event.name} moved from {seen or 'nobody'} to {now or 'nobody'} meanwhile"
-    return LockedError(message, hint=f"mlgate history {event.name}, and judge again: mlgate gate")
+def elsewhere(name: str, alias: str, seen: str | None, now: str | None) -> LockedError:
+    """Return what is said where an alias is not where the decision was made against."""
+    message = f"{alias} of {name} moved from {seen or 'nobody'} to {now or 'nobody'} meanwhile"
+    return LockedError(message, hint=f"mlgate history {name}, and judge again: mlgate gate")

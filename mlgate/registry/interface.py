@@ -234,10 +234,13 @@ class ModelRegistry(Protocol):
         `evidence()` returns.
         """
 
-    def evidence(self, name: str, *, artifact_digest: str | None = None, limit: int = 200) -> Sequence[StoredEvidence]:
+    def evidence(
+        self, name: str, *, artifact_digest: str | None = None, run_id: str | None = None, limit: int = 200
+    ) -> Sequence[StoredEvidence]:
         """Return the finished gate runs' `evidence.json` for a registered model, newest first.
 
-        *artifact_digest* narrows the search by run tag; it is a hint for speed, and the caller compares again.
+        *artifact_digest* narrows the search by run tag; it is a hint for speed, and the caller compares again. *run_id* asks
+        for one run, however many are newer.
         """
 
     def waivers(self, name: str, *, limit: int = 200) -> Sequence[StoredWaiver]:

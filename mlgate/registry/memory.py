@@ -216,7 +216,9 @@ class MemoryRegistry:
             self.writes.append(f"run {stored.run_id}")
             return stored.run_id
 
-    def evidence(self, name: str, *, artifact_digest: str | None = None, limit: int = 200) -> Sequence[StoredEvidence]:
+    def evidence(
+        self, name: str, *, artifact_digest: str | None = None, run_id: str | None = None, limit: int = 200
+    ) -> Sequence[StoredEvidence]:
         """Return the stored `evidence.json` of a registered model, newest first."""
         with self._lock:
             return tuple(
@@ -231,6 +233,7 @@ class MemoryRegistry:
                 and not run.shelf
                 and keys.EVIDENCE_FILE in run.files
                 and artifact_digest in (None, run.tags.get(keys.ARTIFACT_DIGEST))
+                and run_id in (None, run.run_id)
             )[:limit]
 
     def waivers(self, name: str, *, limit: int = 200) -> Sequence[StoredWaiver]:

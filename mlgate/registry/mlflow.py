@@ -304,11 +304,13 @@ class MlflowRegistry:
             self._experiment_of_run[run_id] = experiment_id
             return run_id
 
-    def evidence(self, name: str, *, artifact_digest: str | None = None, limit: int = 200) -> Sequence[StoredEvidence]:
+    def evidence(
+        self, name: str, *, artifact_digest: str | None = None, run_id: str | None = None, limit: int = 200
+    ) -> Sequence[StoredEvidence]:
         """Return the finished gate runs' `evidence.json` for a registered model, newest first."""
         with self._reading(f"reading the evidence of {name}") as client:
             narrowed = {} if artifact_digest is None else {"artifact_digest": artifact_digest}
-            finished = list(islice(Lookup(client, self.uri).gate_runs(name, **narrowed), limit))
+            finished = list(islice(Lookup(client, self.uri).gate_runs(name, run_id=run_id, **narrowed), limit))
 
             def stored(run: Any) -> StoredEvidence | None:
                 return stored_evidence(self._artifacts(str(run.info.artifact_uri), client), run, self.uri)

@@ -223,12 +223,13 @@ class Lookup:
             location=self._concrete(location, hops),
         )
 
-    def gate_runs(self, name: str, *, shelf: str = "", **tags: str) -> Iterator[Any]:
+    def gate_runs(self, name: str, *, shelf: str = "", run_id: str | None = None, **tags: str) -> Iterator[Any]:
         """Yield MLflow's finished runs of experiment `mlgate/<name>`, or of a shelf beside it, newest first.
 
         Args:
             name: The registered model.
             shelf: As in `GateRun`.
+            run_id: Only this one.
             tags: Values that run tags must have, by key without `mlgate.`.
         """
         experiment = self._client.get_experiment_by_name(keys.experiment_name(name, shelf))
@@ -237,6 +238,7 @@ class Lookup:
         wanted = " and ".join(
             [
                 "attributes.status = 'FINISHED'",
+                *([f"attributes.run_id = '{run_id}'"] if run_id is not None and "'" not in run_id else []),
                 *(f"tags.`mlgate.{key}` = '{value}'" for key, value in tags.items() if "'" not in value),
             ]
         )
@@ -258,7 +260,9 @@ class Lookup:
         yield from (
             run
             for run in (found if first is None else chain([first], found))
-            if run.info.status == "FINISHED" and all(run.data.tags.get(key) == value for key, value in told.items())
+            if run.info.status == "FINISHED"
+            and run_id in (None, run.info.run_id)
+            and all(run.data.tags.get(key) == value for key, value in told.items())
         )
 
     def _unsorted_runs(self, experiment_id: str) -> list[Any]:

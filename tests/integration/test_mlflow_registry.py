@@ -283,6 +283,10 @@ class TestContract:
         found = world.registry.evidence(world.name)
         assert [(one.run_id, one.raw) for one in found] == [(second, b'{"n": "\xc3\xbc"}'), (first, b'{"n": 1}')]
         assert [one.run_id for one in world.registry.evidence(world.name, limit=1)] == [second]
+        assert [one.raw for one in world.registry.evidence(world.name, run_id=first, limit=1)] == [b'{"n": 1}']
+        for nobodys in ("0" * 32, "it's"):
+            assert list(world.registry.evidence(world.name, run_id=nobodys)) == []
+        assert list(world.registry.evidence(f"{world.name} b", run_id=first)) == []
 
     def test_the_envelope_comes_back_beside_the_evidence(self, world, tmp_path):
         """Byte for byte; `None` where a run has none."""

@@ -570,3 +570,31 @@ def test_an_entry_that_was_written_twice_is_never_a_second_move(three, monkeypat
     assert three.promote(three.add())[0] == 0
     assert three.moves()[3:] == [("promote", "3", "4"), ("promote", "4", "5")]
     assert three.journal.anomalies({"champion": "5"}) == ()
+
+
+def test_evidence_that_many_runs_have_followed_still_vouches_for_the_way_back(three):
+    """A champion that is tested again every night: the run that the journal names is asked for by its name."""
+    run_id = three.journal.admitted("2", "champion").event.run_id
+    (run,) = [run for run in three.registry.runs() if run.run_id == run_id]
+    three.registry._runs += [replace(run, run_id=f"night-{number}") for number in range(201)]
+    code, out, _ = three.run("rollback", "churn", "--yes")
+    assert (code, three.champion) == (0, "2"), out
+
+
+@pytest.mark.parametrize("alias", ["champion", "staging"])
+def test_a_champion_that_changes_before_the_lock_is_got_stops_the_move(three, alias):
+    """Of any alias: the evidence was compared with another. Exit 6, one line, and nothing on record."""
+    number, markers = three.add(), three.registry.markers
+    create = markers.create
+
+    def and_meanwhile(*words):
+        three.registry.set_alias("churn", "champion", "1")
+        return create(*words)
+
+    markers.create = and_meanwhile
+    code, out, err = three.promote(number, "--to", alias)
+    assert (code, out) == (6, "")
+    assert err == (
+        "mlgate: champion of churn moved from 3 to 1 meanwhile. Hint: mlgate history churn, and judge again: mlgate gate\n"
+    )
+    assert (three.registry.aliases("churn"), len(three.registry.events("churn"))) == ({"champion": "1"}, 3)
