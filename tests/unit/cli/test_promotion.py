@@ -598,3 +598,23 @@ def test_a_champion_that_changes_before_the_lock_is_got_stops_the_move(three, al
         "mlgate: champion of churn moved from 3 to 1 meanwhile. Hint: mlgate history churn, and judge again: mlgate gate\n"
     )
     assert (three.registry.aliases("churn"), len(three.registry.events("churn"))) == ({"champion": "1"}, 3)
+
+
+def test_a_step_of_the_path_counts_for_the_bytes_that_took_it(world):
+    """Other weights under the same version, tested and admitted: staging first, again."""
+    (world.folder / "mlgate.yaml").write_text(PATH)
+    number = world.add(policy=PATH)
+    assert world.promote(number, "--to", "staging")[0] == 0
+    (world.places[number][1] / "weights").write_text("other")
+    world.test(number, policy=PATH)
+    code, _, err = world.promote(number, "--to", "canary")
+    assert (code, "was never staging, which comes before canary" in err) == (1, True)
+    assert world.promote(number, "--to", "staging")[0] == 0
+    assert world.promote(number, "--to", "canary")[0] == 0
+
+
+def test_a_champion_whose_bytes_changed_is_told_as_no_way_back(three):
+    """At the promotion, with the challenger compared with the champion as it is now."""
+    (three.places["3"][1] / "weights").write_text("other")
+    code, _, err = three.promote(three.add())
+    assert (code, "no way back: the artifacts of models:/churn/3 changed since its promotion" in err) == (0, True)
