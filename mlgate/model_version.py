@@ -8,6 +8,7 @@ from typing import Self
 from mlgate.errors import UriError
 
 FORMS = "models:/name/3, models:/name@alias, models:/m-…, runs:/<run id>/<path>, or a model directory"
+_SHOWN = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +41,7 @@ class ModelUri:
         """
         if match := re.fullmatch(r"models:/+(m-[0-9a-zA-Z]+)", text):
             return cls(text=text, model_id=match[1])
-        if match := re.fullmatch(r"models:/+([^/:@]+)/([0-9]+)", text):
+        if match := re.fullmatch(r"models:/+([^/:@]+)/(0|[1-9][0-9]*)", text):
             return cls(text=text, name=match[1], version=match[2])
         if match := re.fullmatch(r"models:/+([^/:@]+)@([\w-]+)", text):
             return cls(text=text, name=match[1], alias=match[2])
@@ -52,6 +53,21 @@ class ModelUri:
                 return cls(text=text, directory=directory)
             raise UriError(f"'{text}' is no model URI and no directory", hint=f"write {FORMS}")
         raise UriError(f"'{text}' is not a model URI", hint=f"write {FORMS}")
+
+
+def alias_name(text: str) -> str:
+    """Return *text*, where MLflow takes it for an alias.
+
+    Raises:
+        UriError: It does not: asked before anything is written.
+    """
+    if not re.fullmatch(r"[\w-]{1,255}", text) or re.fullmatch(r"latest|v[0-9]+", text, re.IGNORECASE):
+        shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+        raise UriError(
+            f"'{shown}' is no alias",
+            hint="1 to 255 letters, digits, _ and -; not latest and not v1, which are MLflow's own",
+        )
+    return text
 
 
 def _directory(text: str) -> Path | None:

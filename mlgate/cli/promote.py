@@ -24,6 +24,7 @@ from mlgate.errors import ConfigError
 
 if TYPE_CHECKING:
     from mlgate.promotion.journal import Event, Journal
+    from mlgate.promotion.move import Standing
 
 NAME = "promote"
 HELP = "Move an alias to a version that the gate admits. Example: mlgate promote models:/churn/3 --dry-run"
@@ -50,10 +51,12 @@ def command(
     output: OutputOption = Output.TEXT,
 ) -> int:
     """Gate, lock, move, read back, record."""
+    from mlgate.model_version import alias_name
     from mlgate.promotion.journal import read_journal
     from mlgate.promotion.move import move
     from mlgate.registry.interface import Capability
 
+    alias_name(to)
     decision = decide(uri, policy, needs=(Capability.ALIASES, Capability.TAGS))
     version, registry = decision.today.version, decision.registry
     if not decision.admission.admitted or version.name is None or version.version is None:
@@ -64,20 +67,26 @@ def command(
     _in_order(asked, journal)
     event = _event(asked, journal, aliases.get(to))
     words = f"{to}: {aliases.get(to) or 'nobody'} → {asked.number}"
-    if dry_run and aliases.get(to) != asked.number:
-        _warn(asked, journal, aliases.get(to))
-        return _done(asked, event, output, f"would move {words}", moved=False)
-    if not dry_run and not yes and sys.stdin.isatty() and aliases.get(to) != asked.number:
-        typer.confirm(f"{asked.name}: move {words}?", abort=True, err=True)
+    there = aliases.get(to) == asked.number
     if dry_run:
-        return _done(asked, event, output, f"{to} is at version {asked.number} already", moved=False)
+        _warn(asked, journal, aliases.get(to))
+        would = f"would move {words}"
+        if there:
+            would = f"{to} is at version {asked.number} already"
+            would += "" if journal.knows(event) else ", and would be put on record"
+        return _done(asked, event, output, would, moved=False)
+    if not yes and sys.stdin.isatty() and not there:
+        typer.confirm(f"{asked.name}: move {words}?", abort=True, err=True)
     # The champion that the evidence was compared with, and not who is there by the time of this line.
     seen = decision.today.champion_version if to == CHAMPION_ALIAS else aliases.get(to)
-    done = move(registry, event, seen=seen, look=lambda standing: _warn(asked, standing.journal, seen))
+    done = move(registry, event, seen=seen, look=lambda standing: _look(asked, standing, seen))
     if done.moved:
         return _done(asked, done.event, output, f"moved {words}", moved=True)
     what = f"{to} is at version {asked.number}"
-    what += ": an earlier move, which was cut short, is on record now" if done.repaired else " already"
+    if done.adopted:
+        what += " already: on record now, which it was not"
+    else:
+        what += ": an earlier move, which was cut short, is on record now" if done.repaired else " already"
     return _done(asked, done.event, output, what, moved=False)
 
 
@@ -147,16 +156,30 @@ def _event(asked: _Asked, journal: "Journal", before: str | None) -> "Event":
     )
 
 
+def _look(asked: _Asked, standing: "Standing", seen: str | None) -> None:
+    """Look under the lock at what the decision was made against, and at the way back.
+
+    Raises:
+        LockedError: Another champion than the evidence was compared with, also where another alias is to move.
+    """
+    from mlgate.promotion.move import elsewhere
+
+    champion, judged = standing.aliases.get(CHAMPION_ALIAS), asked.decision.today.champion_version
+    if champion != judged:
+        raise elsewhere(asked.name, CHAMPION_ALIAS, judged, champion)
+    _warn(asked, standing.journal, seen)
+
+
 def _warn(asked: _Asked, journal: "Journal", before: str | None) -> None:
     """Say now where a rollback could not lead: in an incident it is too late."""
     from mlgate.cli.moving import image_missing
 
-    if before is None:
+    if before in (None, asked.number):
         return
-    entry = journal.admitted(before)
+    entry = journal.admitted(before, asked.alias)
     uri = f"models:/{asked.name}/{before}"
     if entry is None:
-        say(f"mlgate: no way back: {uri} was never promoted by mlgate, so rollback will not go there")
+        say(f"mlgate: no way back: {uri} was never promoted by mlgate to {asked.alias}, so rollback will not go there")
     elif before == asked.decision.today.champion_version and (
         asked.decision.today.champion_digest != entry.event.artifact_digest
     ):

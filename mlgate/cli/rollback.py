@@ -1,5 +1,6 @@
 """`mlgate rollback`: back to the version before, in seconds: admitted once, the same bytes, somebody still vouches."""
 
+import re
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,6 +20,7 @@ from mlgate.cli.console import (
     result,
     say,
 )
+from mlgate.errors import ModelNotFound, UriError
 
 if TYPE_CHECKING:
     from mlgate.policy import Policy
@@ -49,22 +51,26 @@ def command(
     """Find the way back, check it, move: exit 0 moved, 1 there is none."""
     from mlgate.cli.moving import image_missing
     from mlgate.cli.promote import one_line
+    from mlgate.model_version import alias_name
     from mlgate.policy_file import load_policy
     from mlgate.promotion.journal import read_journal
     from mlgate.promotion.move import move
 
     why = one_line(reason)
+    alias_name(alias)
+    # An empty one is a variable that a pipeline did not set, and not the word for "the one before".
+    if to is not None and not re.fullmatch("[0-9]+", to):
+        raise UriError(f"--to '{to[:60]}' is no version", hint="a number, as mlgate history shows it")
     judge = load_policy(Path(policy) if policy else None)
     registry = open_registry()
     aliases = registry.aliases(name)
     current = aliases.get(alias)
     journal = read_journal(name, registry.events(name))
-    if to is None and (recent := _just_done(journal, alias, current)) is not None:
+    if to in (None, current) and (recent := _just_done(journal, alias, current)) is not None:
         # Where it was cut short, its entry is closed by this.
-        event = recent if dry_run else move(registry, recent, seen=current).event
-        say(f"mlgate: further back: mlgate rollback {name} --to VERSION; mlgate history {name} has them")
-        told = f"{alias} was rolled back at {recent.at} by {recent.by}: {recent.before} → {recent.after}"
-        return _done(event, output, told, moved=False)
+        if not dry_run:
+            move(registry, recent, seen=current)
+        return _twice(recent, output, named=to is not None)
     target = _target(journal, alias, current, to)
     if target is None:
         return 1
@@ -105,6 +111,13 @@ def _just_done(journal: "Journal", alias: str, current: str | None) -> "Event | 
     return None
 
 
+def _twice(recent: "Event", output: Output, *, named: bool) -> int:
+    if not named:
+        say(f"mlgate: further back: mlgate rollback {recent.name} --to VERSION; mlgate history {recent.name} has them")
+    told = f"{recent.alias} was rolled back at {recent.at} by {recent.by}: {recent.before} → {recent.after}"
+    return _done(recent, output, told, moved=False)
+
+
 def _target(journal: "Journal", alias: str, current: str | None, to: str | None) -> "Event | None":
     """Return the promotion of the version to go back to; `None`, and said why, where there is none."""
     version = to or journal.previous(alias, current)
@@ -117,12 +130,16 @@ def _target(journal: "Journal", alias: str, current: str | None, to: str | None)
     if version == current:
         say(f"mlgate: {alias} of {journal.name} is at version {version} already")
         return None
-    entry = journal.admitted(version)
+    entry = journal.admitted(version, alias)
     if entry is None:
+        uri = f"models:/{journal.name}/{version}"
         say(
-            f"mlgate: models:/{journal.name}/{version} was never promoted by mlgate, so it was never admitted. Hint: mlgate promote"
+            f"mlgate: {uri} was never promoted to {alias} by mlgate: no way back leads there. "
+            f"Hint: mlgate promote {uri} --to {alias}"
         )
         return None
+    if to is None and (holes := journal.holes()):
+        say(f"mlgate: {holes[0].message}: the {alias} before may be another. Hint: mlgate history {journal.name}")
     return entry.event
 
 
@@ -130,15 +147,19 @@ def _against(registry: "ModelRegistry", policy: "Policy", target: "Event") -> "t
     from mlgate.cli.admission import digest_now
     from mlgate.model_version import ModelUri
     from mlgate.promotion.fallback import against
-    from mlgate.verdict import parse_time
+    from mlgate.verdict import Reason, parse_time
 
-    version = registry.resolve(ModelUri.parse(f"models:/{target.name}/{target.after}"))
+    try:
+        version = registry.resolve(ModelUri.parse(f"models:/{target.name}/{target.after}"))
+        digest = digest_now(registry, version, policy)
+    except ModelNotFound as error:
+        return (Reason(code="gone", message=error.message),)
     may_waive = waiver_signers(policy) if target.waived else ()
-    stored = registry.evidence(target.name, artifact_digest=target.artifact_digest, run_id=target.run_id)
+    stored = registry.evidence(target.name, run_id=target.run_id)
     return against(
         target,
-        artifact_digest=digest_now(registry, version, policy),
-        stored=next((found for found in stored if found.run_id == target.run_id), None),
+        artifact_digest=digest,
+        stored=next(iter(stored), None),
         signers=listed_signers(policy),
         waivers=stored_waivers(registry, target.name, parse_time(target.at)) if may_waive else (),
         waiver_signers=may_waive,

@@ -35,7 +35,7 @@ class _Place:
         verdict: Of the newest evidence about today's bytes.
         evidence: Who vouches for that evidence.
         age_s: How old it is, in seconds.
-        bytes: `match`, `changed` since the promotion, or `untested`.
+        bytes: `match`, `changed` since the promotion, `untested`, or `gone` where there are none any more.
     """
 
     alias: str
@@ -94,12 +94,18 @@ def command(
 
 
 def _place(registry: "ModelRegistry", policy: "Policy", journal: "Journal", alias: str, version: str) -> _Place:
+    from mlgate.errors import ModelNotFound
     from mlgate.model_version import ModelUri
 
     last = journal.last(alias)
     event = last.event if last is not None and last.event.after == version else None
-    digest = digest_now(registry, registry.resolve(ModelUri.parse(f"models:/{journal.name}/{version}")), policy)
-    verdict, provenance, age_s = _evidence(registry, policy, journal.name, version, digest)
+    try:
+        digest = digest_now(registry, registry.resolve(ModelUri.parse(f"models:/{journal.name}/{version}")), policy)
+    except ModelNotFound:  # of one alias, and the others are asked for as well
+        digest = None
+    verdict, provenance, age_s = "untested", None, None
+    if digest is not None:
+        verdict, provenance, age_s = _evidence(registry, policy, journal.name, version, digest)
     return _Place(
         alias=alias,
         version=version,
@@ -112,7 +118,9 @@ def _place(registry: "ModelRegistry", policy: "Policy", journal: "Journal", alia
     )
 
 
-def _bytes(event: "Event | None", digest: str, *, tested: bool) -> str:
+def _bytes(event: "Event | None", digest: str | None, *, tested: bool) -> str:
+    if digest is None:
+        return "gone"
     if event is not None and event.artifact_digest != digest:
         return "changed"
     return "match" if tested else "untested"

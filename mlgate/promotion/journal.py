@@ -5,7 +5,7 @@ by the next one, and an alias that stands elsewhere than the journal says was mo
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import pairwise
 from typing import Any
@@ -23,6 +23,7 @@ FORMAT = "mlgate-journal/1"
 # What MLflow takes as the value of a run's tag, with room to spare.
 MAX_BYTES = 4500
 MAX_REASON = 500
+_COUNTS_FIRST = (EventState.CLOSED, EventState.ABANDONED, EventState.OPEN)
 
 
 class PathError(MlgateError):
@@ -111,6 +112,10 @@ class Event:
             raise EvidenceError(f"the journal's entry is {len(raw)} bytes > {MAX_BYTES}: shorten the reason")
         return raw
 
+    def same_move(self, other: "Event") -> bool:
+        """Whether *other* tells of the same move, by the same hand, for the same reasons; begun at another time."""
+        return replace(self, at=other.at) == other
+
     @property
     def digest(self) -> str:
         """`sha256:` and the hex digest of the canonical bytes."""
@@ -186,10 +191,21 @@ class Journal:
         """Return the newest move of one alias."""
         return next(reversed(self.of(alias)), None)
 
-    def admitted(self, version: str) -> Entry | None:
-        """Return the newest promotion of *version*, by any alias; `None` where it never was."""
-        found = [e for e in self.done if e.event.after == version and e.event.action is Action.PROMOTE]
+    def admitted(self, version: str, alias: str) -> Entry | None:
+        """Return the newest promotion of *version* to *alias*; `None` where there never was one.
+
+        Of another alias it does not count: a version that was `staging` only would skip what the policy's path has between.
+        """
+        found = [e for e in self.of(alias) if e.event.after == version and e.event.action is Action.PROMOTE]
         return found[-1] if found else None
+
+    def knows(self, event: Event) -> bool:
+        """Whether its alias is there by the newest move of it, with the same bytes."""
+        last = self.last(event.alias)
+        return last is not None and (last.event.after, last.event.artifact_digest) == (
+            event.after,
+            event.artifact_digest,
+        )
 
     def previous(self, alias: str, current: str | None) -> str | None:
         """Return the version that a rollback of *alias* leads to.
@@ -218,7 +234,11 @@ class Journal:
         Args:
             aliases: Alias to version, now.
         """
-        return (*self._unreadable(), *self._gaps(), *self._moves(aliases), *self._unfinished())
+        return (*self.holes(), *self._moves(aliases), *self._unfinished())
+
+    def holes(self) -> tuple[Anomaly, ...]:
+        """Return where entries are gone or changed, wherever the aliases are."""
+        return (*self._unreadable(), *self._gaps())
 
     def _unreadable(self) -> Sequence[Anomaly]:
         return [
@@ -274,11 +294,13 @@ def read_journal(name: str, stored: Sequence[StoredEvent]) -> Journal:
     entries: list[Entry] = []
     unreadable: list[str] = []
     seen: set[bytes] = set()
-    for found in sorted(stored, key=lambda event: (event.state is not EventState.CLOSED, event.key)):
-        # A write whose answer was lost is made again: the same entry twice is one.
-        if found.state is EventState.ABANDONED or found.raw in seen:
+    for found in sorted(stored, key=lambda event: (_COUNTS_FIRST.index(event.state), event.key)):
+        # A write whose answer was lost is made again: the same entry twice is one, and abandoned with the one that was.
+        if found.raw in seen:
             continue
         seen.add(found.raw)
+        if found.state is EventState.ABANDONED:
+            continue
         try:
             event = read_event(found.raw)
         except EvidenceError:

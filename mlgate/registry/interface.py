@@ -249,7 +249,7 @@ class ModelRegistry(Protocol):
         Args:
             name: The registered model.
             artifact_digest: Narrows the search by run tag; it is a hint for speed, and the caller compares again.
-            run_id: Only that run.
+            run_id: Only that run, however many are newer.
             since: Every run that ended since then, however many; aware. `None` for the newest *limit* only.
             limit: At most so many that ended before *since*, or at any time.
         """

@@ -21,6 +21,7 @@ from mlgate.errors import MlgateError, ModelNotFound, RegistryError
 from mlgate.evidence import FileEntry
 from mlgate.model_version import ModelUri, ModelVersion
 from mlgate.registry import mlflow_capabilities as capabilities
+from mlgate.registry import mlflow_gate_run as gate_run
 from mlgate.registry import mlflow_http as http
 from mlgate.registry import mlflow_journal as journal
 from mlgate.registry import tags as keys
@@ -48,7 +49,6 @@ from mlgate.registry.local import (
 )
 from mlgate.registry.mlflow_evidence import stored_evidence, stored_waiver
 from mlgate.registry.mlflow_flat import FlatStore, entry_of, is_flat
-from mlgate.registry.mlflow_gate_run import experiment_id_of, link_inputs, log, read_dataset, upload
 from mlgate.registry.mlflow_lookup import Lookup, newest_runs
 from mlgate.registry.mlflow_markers import MlflowMarkers
 from mlgate.registry.mlflow_pace import keep_pace
@@ -274,7 +274,7 @@ class MlflowRegistry:
         with self._calling(f"reading the datasets of run {run_id}") as client:
             run = Lookup(client, self.uri).found(f"run {run_id}", lambda: client.get_run(run_id), also_invalid=True)
             inputs = run.inputs.dataset_inputs if run.inputs else ()
-            return tuple(read_dataset(found) for found in inputs)
+            return tuple(gate_run.read_dataset(found) for found in inputs)
 
     def publish(self, run: GateRun) -> str:
         """Store a gate run: artifacts, then `evidence.json`, then metrics and tags, and only then "finished".
@@ -282,13 +282,15 @@ class MlflowRegistry:
         A run that is killed on the way stays "running", and `evidence()` returns finished ones only.
         """
         with self._calling(f"publishing the gate run of {run.version.uri}") as client:
-            experiment_id = experiment_id_of(client, keys.experiment_name(run.version.name, run.shelf), self.uri)
+            experiment_id = gate_run.experiment_id_of(
+                client, keys.experiment_name(run.version.name, run.shelf), self.uri
+            )
             created = client.create_run(experiment_id, tags=dict(keys.RUN_TYPE), run_name=run.name)
             run_id = str(created.info.run_id)
             try:
-                upload(self._artifacts(str(created.info.artifact_uri)), run.folder)
-                link_inputs(client, run_id, run)
-                log(client, run_id, run)
+                gate_run.upload(self._artifacts(str(created.info.artifact_uri)), run.folder)
+                gate_run.link_inputs(client, run_id, run)
+                gate_run.log(client, run_id, run)
                 client.set_terminated(run_id, "FINISHED")
             except BaseException:
                 with suppress(Exception):  # what went wrong first is what is told
@@ -309,8 +311,7 @@ class MlflowRegistry:
         """Return the finished gate runs' `evidence.json` for a registered model, newest first."""
         with self._reading(f"reading the evidence of {name}") as client:
             narrowed = {} if artifact_digest is None else {"artifact_digest": artifact_digest}
-            runs = Lookup(client, self.uri).gate_runs(name, **narrowed)
-            finished = newest_runs((run for run in runs if run_id in (None, str(run.info.run_id))), limit, since)
+            finished = newest_runs(Lookup(client, self.uri).gate_runs(name, run_id=run_id, **narrowed), limit, since)
 
             def stored(run: Any) -> StoredEvidence | None:
                 return stored_evidence(self._artifacts(str(run.info.artifact_uri), client), run)
@@ -332,7 +333,7 @@ class MlflowRegistry:
     def open_event(self, name: str, raw: bytes) -> str:
         """Write a journal entry, open, in one call."""
         with self._calling(f"writing the journal of {name}") as client:
-            place = experiment_id_of(client, keys.experiment_name(name, JOURNAL), self.uri)
+            place = gate_run.experiment_id_of(client, keys.experiment_name(name, JOURNAL), self.uri)
             return journal.open_event(client, place, raw)
 
     def settle_event(self, key: str, state: EventState) -> None:
@@ -343,8 +344,8 @@ class MlflowRegistry:
     def events(self, name: str) -> Sequence[StoredEvent]:
         """Return every entry of a registered model's journal, newest first."""
         with self._reading(f"reading the journal of {name}") as client:
-            found = client.get_experiment_by_name(keys.experiment_name(name, JOURNAL))
-            return () if found is None else journal.events(client, str(found.experiment_id))
+            place = gate_run.existing_experiment(client, keys.experiment_name(name, JOURNAL), self.uri)
+            return () if place is None else journal.events(client, place)
 
     def challengers(self, name: str, data_digest: str) -> frozenset[str]:
         """Return the artifact digests of what was judged on these data."""

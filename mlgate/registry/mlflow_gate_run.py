@@ -17,6 +17,23 @@ _TAGS_A_CALL = 100
 _DATA_CONTEXT = "mlflow.data.context"
 
 
+def existing_experiment(client: Any, name: str, place: str) -> str | None:
+    """Return the id of an experiment; `None` where there is none.
+
+    Raises:
+        RegistryError: It is deleted: MLflow keeps it, and shows none of its runs.
+    """
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        return None
+    if found.lifecycle_stage != "active":
+        raise RegistryError(
+            f"{place}: experiment '{name}' is deleted",
+            hint=f"mlflow experiments restore --experiment-id {found.experiment_id}",
+        )
+    return str(found.experiment_id)
+
+
 def experiment_id_of(client: Any, name: str, place: str) -> str:
     """Return the id of an experiment, made where there is none.
 
@@ -24,14 +41,9 @@ def experiment_id_of(client: Any, name: str, place: str) -> str:
         RegistryError: It is deleted, or can not be read; *place* is the registry's address for the message.
     """
     for _ in range(2):
-        found = client.get_experiment_by_name(name)
+        found = existing_experiment(client, name, place)
         if found is not None:
-            if found.lifecycle_stage != "active":
-                raise RegistryError(
-                    f"{place}: experiment '{name}' is deleted",
-                    hint=f"mlflow experiments restore --experiment-id {found.experiment_id}",
-                )
-            return str(found.experiment_id)
+            return found
         try:
             return str(client.create_experiment(name))
         except Exception as error:

@@ -167,7 +167,9 @@ def in_short(error: BaseException) -> str:
         return match[1].strip()
     if "timed out" in text or "timeout" in text.lower():
         return "timed out"
-    return _printable(without_credentials(text).encode("utf-8", "replace"), 300) or type(error).__name__
+    if match := re.search(r"too many ([0-9]{3}) error responses", text):
+        return f"HTTP {match[1]}, also when asked again"
+    return _printable(without_credentials(text).encode("utf-8", "replace"), 300).rstrip(".") or type(error).__name__
 
 
 def _session() -> requests.Session:

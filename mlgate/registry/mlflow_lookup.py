@@ -92,7 +92,8 @@ class Lookup:
         try:
             return self._client.get_registered_model(name)
         except Exception as error:
-            if error_code(error) not in ABSENT:
+            # A name that MLflow does not take for one, as "models:/churn", is nobody's.
+            if error_code(error) not in _ABSENT_OR_INVALID:
                 raise
         every = pages(lambda token: self._client.search_registered_models(max_results=PAGE, page_token=token))
         known = list(islice((str(model.name) for model in every if not is_marker(str(model.name))), PAGE))
@@ -236,12 +237,13 @@ class Lookup:
             location=self._concrete(location, hops),
         )
 
-    def gate_runs(self, name: str, *, shelf: str = "", **tags: str) -> Iterator[Any]:
+    def gate_runs(self, name: str, *, shelf: str = "", run_id: str | None = None, **tags: str) -> Iterator[Any]:
         """Yield MLflow's finished runs of experiment `mlgate/<name>`, or of a shelf beside it, newest first.
 
         Args:
             name: The registered model.
             shelf: As in `GateRun`.
+            run_id: Only this one.
             tags: Values that run tags must have, by key without `mlgate.`.
         """
         experiment = self._client.get_experiment_by_name(keys.experiment_name(name, shelf))
@@ -250,6 +252,7 @@ class Lookup:
         wanted = " and ".join(
             [
                 "attributes.status = 'FINISHED'",
+                *([f"attributes.run_id = '{run_id}'"] if run_id is not None and "'" not in run_id else []),
                 *(f"tags.`mlgate.{key}` = '{value}'" for key, value in tags.items() if "'" not in value),
             ]
         )
@@ -271,7 +274,9 @@ class Lookup:
         yield from (
             run
             for run in (found if first is None else chain([first], found))
-            if run.info.status == "FINISHED" and all(run.data.tags.get(key) == value for key, value in told.items())
+            if run.info.status == "FINISHED"
+            and run_id in (None, run.info.run_id)
+            and all(run.data.tags.get(key) == value for key, value in told.items())
         )
 
     def _unsorted_runs(self, experiment_id: str) -> list[Any]:

@@ -146,7 +146,9 @@ class RestClient:
             if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                 raise
             return None
-        return SimpleNamespace(experiment_id=found.get("experiment_id"))
+        return SimpleNamespace(
+            experiment_id=found.get("experiment_id"), lifecycle_stage=found.get("lifecycle_stage") or "active"
+        )
 
     def list_artifacts(self, run_id: str, path: str | None = None) -> list[Any]:
         """Return what lies directly below *path* of a run."""

@@ -112,10 +112,11 @@ def main(uri: str, folder: Path, prefix: str, command: str) -> None:
     os.environ["MLFLOW_TRACKING_URI"], os.environ["MLGATE_CACHE"] = uri, str(folder / "cache")
     os.chdir(folder)
     (folder / "mlgate.yaml").write_text(POLICY_TEXT)
-    versions = {"promote": 1, "rollback": 2}[command]
+    versions = 1 if command == "promote" else 2
 
     def words(name: str) -> list[str]:
-        return ["promote", f"models:/{name}/1"] if command == "promote" else ["rollback", name]
+        first, *options = command.split()
+        return [first, f"models:/{name}/1" if first == "promote" else name, *options]
 
     calm = f"{prefix}-calm"
     in_child(lambda: prepare(uri, folder, [calm], versions))

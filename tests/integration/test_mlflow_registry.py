@@ -227,6 +227,7 @@ class TestContract:
             lambda: world.registry.resolve(ModelUri.parse("models:/m-0123")),
             lambda: world.registry.resolve(ModelUri.parse("runs:/0123/model")),
             lambda: world.registry.aliases("nobody"),
+            lambda: world.registry.aliases("models:/nobody"),  # no name to MLflow
             lambda: world.registry.versions("nobody"),
             lambda: world.registry.set_alias("nobody", "champion", "1"),
         ):
@@ -283,6 +284,10 @@ class TestContract:
         found = world.registry.evidence(world.name)
         assert [(one.run_id, one.raw) for one in found] == [(second, b'{"n": "\xc3\xbc"}'), (first, b'{"n": 1}')]
         assert [one.run_id for one in world.registry.evidence(world.name, limit=1)] == [second]
+        assert [one.raw for one in world.registry.evidence(world.name, run_id=first, limit=1)] == [b'{"n": 1}']
+        for nobodys in ("0" * 32, "it's"):
+            assert list(world.registry.evidence(world.name, run_id=nobodys)) == []
+        assert list(world.registry.evidence(f"{world.name} b", run_id=first)) == []
 
     def test_a_folder_in_the_place_of_a_file_keeps_nothing_else_from_being_read(self, world, tmp_path):
         """Whoever may log a run could put one there: of evidence, of its envelope, of a waiver."""
@@ -587,6 +592,19 @@ def test_a_deleted_experiment_is_named_with_the_way_back(served, client, mlflow_
     client.delete_experiment(client.create_experiment(f"mlgate/{version.name}"))
     with pytest.raises(RegistryError, match=r"is deleted.*experiments restore"):
         served.publish(gate_run(version, tmp_path))
+
+
+@pytest.mark.parametrize("world", ["http", "postgres", "sqlite"], indirect=True)
+def test_a_deleted_journal_does_not_look_like_none(world):
+    """Over REST, and with MLflow's client: its runs are hidden with it, and no way back is not what there is then."""
+    world.registry.open_event(world.name, b"{}")
+    client = world.registry._client
+    experiment = client.get_experiment_by_name(f"mlgate/{world.name}/journal").experiment_id
+    client.delete_experiment(experiment)
+    with pytest.raises(RegistryError, match=rf"is deleted.*experiments restore --experiment-id {experiment}"):
+        world.registry.events(world.name)
+    client.restore_experiment(experiment)
+    assert [found.raw for found in world.registry.events(world.name)] == [b"{}"]
 
 
 def test_a_model_logged_the_usual_way_is_found_by_every_uri(served, mlflow_server, tmp_path, monkeypatch):

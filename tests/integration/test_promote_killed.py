@@ -20,6 +20,9 @@ UNDISTURBED = {
 }
 
 
+UNDISTURBED["rollback --to 1"] = UNDISTURBED["rollback"]
+
+
 @pytest.mark.parametrize("command", UNDISTURBED)
 def test_a_move_that_was_killed_after_any_call_ends_as_an_undisturbed_one(command, mlflow_server, tmp_path):
     """Each answer of the server is numbered: one alias, one entry, closed, and nothing that is unexplained."""

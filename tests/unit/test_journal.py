@@ -151,6 +151,9 @@ def test_an_open_entry_is_no_move_yet_and_is_told():
     assert codes([stored[0], replace(stored[1], state=EventState.ABANDONED)], champion="1") == []
     twice = [*promoted("1", "2"), replace(stored[1], key="k9")]
     assert read_journal("churn", twice).open == ()
+    twice = [stored[0], replace(stored[1], state=EventState.ABANDONED), replace(stored[1], key="k0")]
+    assert read_journal("churn", twice).open == (), "or the next who promotes 2 would close it beside his own"
+    assert codes(twice, champion="1") == []
 
 
 def test_an_entry_of_another_model_is_no_entry_of_this_one():

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlgate.errors import UriError
-from mlgate.model_version import ModelUri, ModelVersion
+from mlgate.model_version import ModelUri, ModelVersion, alias_name
 
 
 def version(**changes):
@@ -83,3 +83,25 @@ def test_only_a_registered_version_is_promotable():
 def test_a_label_can_name_a_folder(changes, label):
     """No separator, no leading dot, never empty."""
     assert version(**changes).label == label
+
+
+@pytest.mark.parametrize("text", ["models:/churn/01", "models:/churn/007"])
+def test_a_version_has_one_name(text):
+    """MLflow reads 01 as 1, and everything is on record under 1."""
+    with pytest.raises(UriError, match="is not a model URI"):
+        ModelUri.parse(text)
+
+
+@pytest.mark.parametrize("text", ["champion", "blue-green_2", "Prüfung", "3", "vv1", "latest-1", "x" * 255])
+def test_what_mlflow_takes_for_an_alias_is_one(text):
+    """Its own rule: letters of any language, digits, _ and -."""
+    assert alias_name(text) == text
+
+
+@pytest.mark.parametrize("text", ["", "a b", "a/b", "@", "latest", "LATEST", "v3", "V12", "x" * 256, "a\n"])
+def test_what_mlflow_does_not_take_for_an_alias_is_refused_in_one_short_line(text):
+    """Before anything is asked of a registry."""
+    with pytest.raises(UriError, match="is no alias") as caught:
+        alias_name(text)
+    assert len(str(caught.value)) < 250
+    assert "\n" not in str(caught.value)

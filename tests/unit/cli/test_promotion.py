@@ -215,6 +215,19 @@ def test_a_rollback_that_was_cut_short_is_put_right_by_the_next(three):
     assert three.journal.anomalies({"champion": "2"}) == ()
 
 
+def test_a_rollback_to_a_version_that_was_cut_short_is_put_right_by_the_same_command(three):
+    """The alias is there, and its entry stayed open: exit 0, and on record once."""
+    settle = three.registry.settle_event
+    three.registry.settle_event = lambda key, state: (_ for _ in ()).throw(KeyboardInterrupt)
+    assert three.run("rollback", "churn", "--to", "1", "--yes")[0] == 130
+    three.registry.settle_event = settle
+    for _ in range(2):
+        code, out, err = three.run("rollback", "churn", "--to", "1", "--yes")
+        assert (code, "champion was rolled back at " in out, err) == (0, True, "")
+    assert (three.champion, three.moves()[3:]) == ("1", [("rollback", "3", "1")])
+    assert three.journal.anomalies({"champion": "1"}) == ()
+
+
 def test_a_rollback_goes_back_one_champion_at_a_time(three, later):
     """Twice in a row is two back; then there is nowhere to go."""
     code, out, _ = three.run("rollback", "churn", "--yes", "--reason", "p99")
@@ -250,7 +263,7 @@ def spoil_bytes(world):
 
 def lose_evidence(world):
     """The run is gone."""
-    run_id = world.journal.admitted("2").event.run_id
+    run_id = world.journal.admitted("2", "champion").event.run_id
     world.registry._runs = [run for run in world.registry._runs if run.run_id != run_id]
 
 
@@ -300,7 +313,7 @@ def test_a_forged_journal_leads_nowhere_where_evidence_is_signed(world):
     world.key = None
     evil = world.add(verdict=VerdictFacts(outcome="passed", reasons=()))
     run = world.registry.evidence("churn")[0]
-    good = world.journal.admitted("1").event
+    good = world.journal.admitted("1", "champion").event
     digest = evidence_about(*world.places[evil]).subject.artifact_digest
     forged = replace(
         good,
@@ -428,3 +441,233 @@ def test_a_move_that_was_cut_short_is_put_right_by_the_next(world):
     assert world.promote(second)[0] == 0
     assert world.moves() == [("promote", None, "1"), ("promote", "1", "2")]
     assert len(world.registry.events("churn")) == 2
+
+
+@pytest.mark.parametrize("alias", ["", "latest", "v3", "a b", "a/b", "x" * 256])
+def test_an_alias_that_is_none_is_refused_before_anything_is_written(three, alias):
+    """Exit 2 and one line, also of a dry run; no entry is begun for a move that can not be."""
+    before = list(three.registry.writes)
+    for words in (
+        ["promote", "models:/churn/2", "--yes", "--to", alias],
+        ["promote", "models:/churn/2", "--dry-run", "--to", alias],
+        ["rollback", "churn", "--yes", "--alias", alias],
+    ):
+        code, out, err = three.run(*words)
+        assert (code, out, err.count("\n")) == (2, "", 1)
+        assert "is no alias. Hint: " in err
+    assert three.registry.writes == before
+
+
+@pytest.mark.parametrize("version", ["", "v2", "champion", "2 ", "-1"])
+def test_a_version_to_go_back_to_is_a_number(three, version):
+    """A variable that a pipeline did not set is no rollback to the one before."""
+    code, out, err = three.run("rollback", "churn", f"--to={version}", "--yes")
+    assert (code, out, three.champion) == (2, "", "3")
+    assert "is no version. Hint: a number, as mlgate history shows it" in err
+
+
+PATH = f"{POLICY_TEXT}promotion: {{path: [staging, canary, champion]}}\n"
+
+
+def test_what_others_put_there_goes_on_record_once_it_is_promoted(world):
+    """The hint that asks for it leads on; an alias that a team had before mlgate becomes a way back."""
+    (world.folder / "mlgate.yaml").write_text(PATH)
+    number = world.add(policy=PATH)
+    for alias in ("staging", "canary", "champion"):
+        world.registry.set_alias("churn", alias, number)
+    code, _, err = world.promote(number)
+    assert (code, "Hint: mlgate promote models:/churn/1 --to canary" in err) == (1, True)
+    writes = list(world.registry.writes)
+    code, out, _ = world.promote(number, "--to", "staging", "--dry-run")
+    assert (code, "staging is at version 1 already, and would be put on record" in out) == (0, True)
+    assert world.registry.writes == writes
+    for alias in ("staging", "canary", "champion"):
+        code, out, err = world.promote(number, "--to", alias)
+        assert (code, f"{alias} is at version 1 already: on record now" in out, err) == (0, True, "")
+    assert world.moves() == [("promote", "1", "1")] * 3
+    code, out, _ = world.promote(number)
+    assert (code, out.endswith("champion is at version 1 already\n"), len(world.moves())) == (0, True, 3)
+    assert world.journal.anomalies(world.registry.aliases("churn")) == ()
+
+
+def test_a_move_by_hand_stays_unexplained_after_it_is_on_record(three):
+    """It was made outside mlgate, whoever agrees afterwards; what the gate refuses does not go on record at all."""
+    number = three.add()
+    three.registry.set_alias("churn", "champion", number)
+    assert three.promote(number)[0] == 0
+    assert three.moves()[3:] == [("promote", "4", "4")]
+    (found,) = three.journal.anomalies({"champion": "4"})
+    assert (found.code, found.message.endswith("from 3 to 4")) == ("outside_move", True)
+    assert three.run("rollback", "churn", "--yes")[0] == 0
+    assert three.champion == "3"
+    three.registry.set_alias("churn", "champion", three.add(complete=False))
+    assert three.promote("5")[0] == 1
+    assert len(three.moves()) == 5
+
+
+def test_a_champion_with_other_bytes_goes_on_record_once_they_are_admitted(three):
+    """Else it would read as changed for ever, and be no way back."""
+    _, place = three.places["3"]
+    (place / "weights").write_text("other")
+    assert three.promote("3")[0] == 1
+    three.test("3")
+    code, out, _ = three.promote("3")
+    assert (code, "on record now" in out) == (0, True)
+    found = json.loads(three.run("status", "churn", "--output", "json")[1])["aliases"][0]
+    assert (found["version"], found["bytes"]) == ("3", "match")
+    assert three.promote(three.add())[0] == 0
+    assert three.run("rollback", "churn", "--yes")[0] == 0
+    assert three.champion == "3"
+
+
+def test_a_rollback_skips_nothing_of_the_path(world):
+    """A version that was staging only is no way back for the champion."""
+    (world.folder / "mlgate.yaml").write_text(PATH)
+    first = world.add(policy=PATH)
+    for alias in ("staging", "canary", "champion"):
+        assert world.promote(first, "--to", alias)[0] == 0
+    second = world.add(policy=PATH)
+    assert world.promote(second, "--to", "staging")[0] == 0
+    code, out, err = world.run("rollback", "churn", "--to", second, "--yes")
+    assert (code, out, world.champion) == (1, "", first)
+    assert err == (
+        "mlgate: models:/churn/2 was never promoted to champion by mlgate: no way back leads there. "
+        "Hint: mlgate promote models:/churn/2 --to champion\n"
+    )
+
+
+def cut_short(world, *words):
+    """Run a command whose process ends before the alias moves."""
+    move = world.registry.set_alias
+    world.registry.set_alias = lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)
+    assert world.run(*words)[0] == 130
+    world.registry.set_alias = move
+
+
+def states(world):
+    return [str(stored.state) for stored in world.registry.events("churn")]
+
+
+def test_a_rollback_does_not_finish_a_promotion_that_was_cut_short(three):
+    """To the same version, and another entry: the promotion never took place, also after the next move."""
+    three.registry.set_alias("churn", "champion", "1")
+    three.test("2")
+    cut_short(three, "promote", "models:/churn/2", "--yes")
+    assert three.run("rollback", "churn", "--to", "2", "--yes")[0] == 0
+    assert states(three)[:2] == ["closed", "abandoned"]
+    assert three.promote(three.add())[0] == 0
+    assert three.moves()[3:] == [("rollback", "1", "2"), ("promote", "2", "4")]
+    assert [found.code for found in three.journal.anomalies({"champion": "4"})] == ["outside_move"]
+
+
+def test_whoever_repeats_a_move_that_was_cut_short_for_other_reasons_is_on_record_with_those(three, monkeypatch):
+    """By another hand, with other evidence or another reason it is another entry; in all the same it is that entry."""
+    number = three.add()
+    monkeypatch.setenv("GITLAB_USER_LOGIN", "ann")
+    cut_short(three, "promote", "models:/churn/4", "--yes", "--reason", "better")
+    monkeypatch.setenv("GITLAB_USER_LOGIN", "kim")
+    cut_short(three, "promote", "models:/churn/4", "--yes", "--reason", "better")
+    three.test(number)
+    cut_short(three, "promote", "models:/churn/4", "--yes", "--reason", "better")
+    cut_short(three, "promote", "models:/churn/4", "--yes", "--reason", "Friday")
+    assert states(three)[:4] == ["open", "abandoned", "abandoned", "abandoned"]
+    (left,) = three.journal.open
+    begun = replace(left.event, at="2026-11-01T00:00:00Z")
+    three.registry.settle_event(left.key, EventState.ABANDONED)
+    three.registry.open_event("churn", begun.canonical())
+    code, out, _ = three.promote(number, "--reason", "Friday", "--output", "json")
+    event = three.journal.last("champion").event
+    assert (code, event, json.loads(out)["event"]) == (0, begun, begun.to_json())
+    assert (event.by, event.reason, event.evidence) == (
+        "kim",
+        "Friday",
+        three.registry.evidence("churn")[0].claimed_digest,
+    )
+    assert len(states(three)) == 8
+
+
+def test_a_version_that_is_gone_is_refused_with_the_way_on_and_status_tells_the_rest(three):
+    """As a way back, exit 1 and not a usage error; under an alias, beside the others."""
+    (three.folder / "model-2").rename(three.folder / "elsewhere")
+    code, out, err = three.run("rollback", "churn", "--yes")
+    assert (code, three.champion, err) == (1, "3", "")
+    assert out.startswith("models:/churn/2: refused: ")
+    assert "Hint: another version, mlgate rollback churn --to VERSION" in out
+    code, out, _ = three.run("rollback", "churn", "--dry-run", "--output", "json")
+    assert (code, [reason["code"] for reason in json.loads(out)["reasons"]]) == (1, ["gone"])
+    three.registry.set_alias("churn", "shadow", "2")
+    code, out, _ = three.run("status", "churn", "--output", "json")
+    found = {place["alias"]: (place["bytes"], place["verdict"]) for place in json.loads(out)["aliases"]}
+    assert (code, found) == (0, {"champion": ("match", "passed"), "shadow": ("gone", "untested")})
+
+
+def test_a_way_back_over_a_hole_in_the_journal_says_so(three):
+    """It does not stop: an incident is no time for that. Where the version is named, there is nothing to guess."""
+    del three.registry._events[1]
+    code, out, err = three.run("rollback", "churn", "--dry-run")
+    assert (code, "would move champion: 3 → 1" in out) == (0, True)
+    assert "is missing or was changed: the champion before may be another. Hint: mlgate history churn\n" in err
+    assert three.run("rollback", "churn", "--to", "1", "--dry-run")[2] == ""
+
+
+def test_an_entry_that_was_written_twice_is_never_a_second_move(three, monkeypatch):
+    """Its answer was lost, so it was written again, and then cut short: whoever comes next abandons all of it."""
+    three.add()
+    write = three.registry.open_event
+    monkeypatch.setattr(three.registry, "open_event", lambda name, raw: [write(name, raw), write(name, raw)][0])
+    monkeypatch.setenv("GITLAB_USER_LOGIN", "ann")
+    cut_short(three, "promote", "models:/churn/4", "--yes")
+    monkeypatch.setattr(three.registry, "open_event", write)
+    monkeypatch.setenv("GITLAB_USER_LOGIN", "kim")
+    assert three.promote("4")[0] == 0
+    assert three.promote(three.add())[0] == 0
+    assert three.moves()[3:] == [("promote", "3", "4"), ("promote", "4", "5")]
+    assert three.journal.anomalies({"champion": "5"}) == ()
+
+
+def test_evidence_that_many_runs_have_followed_still_vouches_for_the_way_back(three):
+    """A champion that is tested again every night: the run that the journal names is asked for by its name."""
+    run_id = three.journal.admitted("2", "champion").event.run_id
+    (run,) = [run for run in three.registry.runs() if run.run_id == run_id]
+    three.registry._runs += [replace(run, run_id=f"night-{number}") for number in range(201)]
+    code, out, _ = three.run("rollback", "churn", "--yes")
+    assert (code, three.champion) == (0, "2"), out
+
+
+@pytest.mark.parametrize("alias", ["champion", "staging"])
+def test_a_champion_that_changes_before_the_lock_is_got_stops_the_move(three, alias):
+    """Of any alias: the evidence was compared with another. Exit 6, one line, and nothing on record."""
+    number, markers = three.add(), three.registry.markers
+    create = markers.create
+
+    def and_meanwhile(*words):
+        three.registry.set_alias("churn", "champion", "1")
+        return create(*words)
+
+    markers.create = and_meanwhile
+    code, out, err = three.promote(number, "--to", alias)
+    assert (code, out) == (6, "")
+    assert err == (
+        "mlgate: champion of churn moved from 3 to 1 meanwhile. Hint: mlgate history churn, and judge again: mlgate gate\n"
+    )
+    assert (three.registry.aliases("churn"), len(three.registry.events("churn"))) == ({"champion": "1"}, 3)
+
+
+def test_a_step_of_the_path_counts_for_the_bytes_that_took_it(world):
+    """Other weights under the same version, tested and admitted: staging first, again."""
+    (world.folder / "mlgate.yaml").write_text(PATH)
+    number = world.add(policy=PATH)
+    assert world.promote(number, "--to", "staging")[0] == 0
+    (world.places[number][1] / "weights").write_text("other")
+    world.test(number, policy=PATH)
+    code, _, err = world.promote(number, "--to", "canary")
+    assert (code, "was never staging, which comes before canary" in err) == (1, True)
+    assert world.promote(number, "--to", "staging")[0] == 0
+    assert world.promote(number, "--to", "canary")[0] == 0
+
+
+def test_a_champion_whose_bytes_changed_is_told_as_no_way_back(three):
+    """At the promotion, with the challenger compared with the champion as it is now."""
+    (three.places["3"][1] / "weights").write_text("other")
+    code, _, err = three.promote(three.add())
+    assert (code, "no way back: the artifacts of models:/churn/3 changed since its promotion" in err) == (0, True)

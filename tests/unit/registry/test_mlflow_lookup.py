@@ -9,7 +9,7 @@ import pytest
 
 from mlgate.errors import RegistryError
 from mlgate.registry.mlflow import MlflowRegistry
-from mlgate.registry.mlflow_http import bounded
+from mlgate.registry.mlflow_http import bounded, in_short
 from mlgate.registry.mlflow_lookup import _listed, pages
 
 
@@ -80,3 +80,20 @@ def test_a_page_is_read_once():
 
     assert list(pages(call)) == [None, "2"]
     assert asked == [None, "2"]
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (
+            "API request failed with exception _HttpPool(host='h'): (Caused by ResponseError('too many 500 error responses'))",
+            "HTTP 500, also when asked again",
+        ),
+        ("Names may only contain dashes (-).", "Names may only contain dashes (-)"),
+        ("<urlopen error [Errno 111] Connection refused>", "Connection refused"),
+        ("", "OSError"),
+    ],
+)
+def test_what_a_client_says_is_told_in_few_words(said, told):
+    """Which host and which retry policy is not what a reader needs; a sentence's end is the line's."""
+    assert in_short(OSError(said)) == told
