@@ -90,16 +90,16 @@ def run(arguments: Sequence[str]) -> int:
         return _say("interrupted", INTERRUPTED)
     except ClickException as error:
         context = getattr(error, "ctx", None)
+        # A group without a command: its message is the help text, with its lines.
+        if type(error).__name__ == "NoArgsIsHelpError":
+            sys.stderr.write(f"{context.get_help() if context else EPILOG}\n")
+            return USAGE
         message = " ".join(error.format_message().split()).rstrip(".")  # type: ignore[attr-defined]  # ClickException's
         return _say(f"{message}. Hint: {context.command_path if context else 'mlgate'} --help", USAGE)
     except MlgateError as error:
         if debug:
             traceback.print_exc()
         return _say(str(error), error.exit_code)
-    except BrokenPipeError:
-        # The reader (head, less) has enough; a second error while flushing would only confuse.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     # typer turns Ctrl-C into this number by itself, and says nothing.
     return _say("interrupted", INTERRUPTED) if result == INTERRUPTED else result if isinstance(result, int) else 0
 

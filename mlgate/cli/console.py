@@ -9,6 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
+from mlgate.errors import OutputError
+
 
 class Output(StrEnum):
     """How a command prints its result."""
@@ -51,13 +53,30 @@ def say(line: str) -> None:
 
 
 def result(text: str) -> None:
-    """Print the result."""
-    sys.stdout.write(f"{text}\n")
+    """Print the result.
+
+    A reader that has enough (head, less) is no error: the exit status stays what the command decides.
+
+    Raises:
+        OutputError: Standard output can not be written.
+    """
+    try:
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
+    except OSError as error:
+        # What is left in the buffer would fail again when python ends, and change the exit status.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            raise OutputError(
+                f"standard output can not be written ({error.strerror}); what the command did, it did"
+            ) from error
 
 
 def emit_json(document: Any) -> None:
     """Print the machine form of the result."""
-    result(json.dumps(document, indent=2, ensure_ascii=False, sort_keys=True))
+    # Where a character may have to be spelled out, in JSON's way of doing that.
+    plain = (sys.stdout.encoding or "").lower() not in ("utf-8", "utf8")
+    result(json.dumps(document, indent=2, ensure_ascii=plain, sort_keys=True))
 
 
 def coloured(word: str) -> str:

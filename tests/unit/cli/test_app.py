@@ -136,3 +136,35 @@ def test_pytest_says_once_that_the_registry_does_not_answer(here):
     assert done.returncode == 3
     assert (done.stdout + done.stderr).count("does not answer") == 1
     assert list(here.iterdir()) == []
+
+
+def test_the_decision_is_the_exit_status_whoever_reads(here):
+    """A closed, a left and a full standard output, and one that has no arrow: no traceback, and no refusal by accident."""
+    ours = f"{sys.executable} -m mlgate policy"
+    (here / "mlgate.yaml").write_text("model: Überraschung→\n", encoding="utf-8")
+
+    def run(command):
+        done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, cwd=here)
+        return done.returncode, done.stdout, done.stderr
+
+    assert run(f"{ours} check >&-") == (0, "", "")
+    assert run(f"{ours} check nothing.yaml 2>&-") == (2, "", "")
+    assert run(f"set -o pipefail; {ours} schema | true") == (0, "", "")
+    code, _, said = run(f"{ours} check > /dev/full")
+    assert (code, said.count("\n")) == (2, 1)
+    assert said.startswith("mlgate: standard output can not be written (No space left on device)")
+    code, shown, _ = run(f"PYTHONIOENCODING=latin-1 {ours} show --output json")
+    assert code == 0
+    assert json.loads(shown)["values"]["model"]["value"] == "Überraschung→"
+    code, shown, _ = run(f"PYTHONIOENCODING=ascii {ours} show --output markdown")
+    assert code == 0
+    assert "\\u2192" in shown
+
+
+@pytest.mark.parametrize("group", [[], ["policy"], ["accuracy"]])
+def test_a_group_without_a_command_shows_its_commands_one_a_line(capsys, group):
+    """And exits as for any other usage."""
+    assert app.run(group) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "\nCommands:\n" in err
