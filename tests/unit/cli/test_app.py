@@ -1,8 +1,11 @@
 """The command line: one line for every error, and the exit status of design §5.2."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -80,12 +83,38 @@ def test_an_interrupt_is_exit_status_130(monkeypatch, capsys):
 @pytest.mark.parametrize(("pytests", "ours"), [(0, 0), (1, 1), (20, 4), (4, 2), (3, 3), (2, 130), (5, 4), (-9, 3)])
 def test_pytests_exit_status_is_translated(pytests, ours, monkeypatch):
     """20 is inconclusive, 4 is configuration, 2 is an interrupt; a pytest that was killed could not decide."""
-
-    def run(command, **_):
-        return subprocess.CompletedProcess(command, pytests)
-
-    monkeypatch.setattr(test_command.subprocess, "run", run)
+    monkeypatch.setattr(test_command, "run_to_its_end", lambda *_, **__: pytests)
     assert test_command.command("models:/x/1") == ours
+
+
+_TIDY = """
+import sys, time
+print("running", flush=True)
+try:
+    time.sleep(60)
+except KeyboardInterrupt:
+    time.sleep(1)
+    print("tidy", flush=True)
+    sys.exit(2)
+print("went on", flush=True)
+"""
+_PARENT = """
+import os, sys
+from mlgate.cli.test import run_to_its_end
+sys.exit(run_to_its_end([sys.executable, "-c", sys.argv[1]], os.environ))
+"""
+
+
+@pytest.mark.parametrize(("number", "kill"), [(signal.SIGTERM, os.kill), (signal.SIGINT, os.killpg)])
+def test_an_interrupted_pytest_ends_in_order(number, kill):
+    """A cancelled job's SIGTERM reaches mlgate alone, a terminal's Ctrl-C both: no run goes on, none is cut off."""
+    words = [sys.executable, "-c", _PARENT, _TIDY]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+        assert process.stdout.readline() == "running\n"
+        time.sleep(0.5)  # until the parent waits: it starts its child just before
+        kill(process.pid, number)
+        assert process.communicate(timeout=50)[0] == "tidy\n"
+    assert process.returncode == 2
 
 
 def test_init_writes_a_policy_that_can_be_used_and_never_writes_over_one(here, capsys):
