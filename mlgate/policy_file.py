@@ -55,7 +55,8 @@ def load_policy(path: Path | None, *, start: Path | None = None) -> Policy:
             raise PolicyError(f"{found}: larger than {MAX_POLICY_BYTES} bytes")
         text = found.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise PolicyError(f"{found}: can not be read ({error})", hint="mlgate init writes one") from error
+        why = error.strerror if isinstance(error, OSError) else error
+        raise PolicyError(f"{found}: can not be read ({why})", hint="mlgate init writes one") from error
     return parse_policy(text, path=found.resolve())
 
 

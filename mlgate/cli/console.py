@@ -3,8 +3,10 @@
 import json
 import os
 import sys
+import tempfile
 from collections.abc import Sequence
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -50,6 +52,47 @@ _COLOURS = {
 def say(line: str) -> None:
     """Print a line for a person: on standard error, so that standard output stays for the result."""
     sys.stderr.write(f"{line}\n")
+
+
+def write_whole(path: Path, data: bytes, *, over: bool = True) -> None:
+    """Write a file that somebody asked for: all of it, or what was there stays.
+
+    Args:
+        path: Where; a link is written through.
+        data: The whole of it.
+        over: Whether it may replace a file that is there.
+
+    Raises:
+        FileExistsError: There is one, and it may not.
+        OutputError: The disk is full, or the place can not be written.
+    """
+    place = path.resolve() if over else path
+    try:
+        if over and place.exists() and not place.is_file():
+            # A pipe, /dev/stdout: nothing that could be half a file. A folder says so itself.
+            place.write_bytes(data)
+            return
+        with tempfile.NamedTemporaryFile(dir=place.parent, prefix=f".{place.name}-", delete=False) as file:
+            try:
+                file.write(data)
+                file.flush()
+                Path(file.name).chmod(0o666 & ~_umask())
+                if over:
+                    Path(file.name).replace(place)
+                else:
+                    os.link(file.name, place)
+            finally:
+                Path(file.name).unlink(missing_ok=True)
+    except FileExistsError:
+        raise
+    except OSError as error:
+        raise OutputError(f"{path}: can not be written ({error.strerror})") from error
+
+
+def _umask() -> int:
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
 
 
 def result(text: str) -> None:

@@ -43,9 +43,10 @@ def check(
         from mlgate.errors import PolicyError
 
         raise PolicyError(f"own_checks: {missing[0]} does not exist", hint="paths are relative to the policy file")
-    from mlgate.cli.admission import listed_signers
+    from mlgate.cli.admission import listed_signers, waiver_signers
 
     listed_signers(loaded)
+    waiver_signers(loaded)
     if loaded.regressions is not None:
         from mlgate.regressions import read_regressions
 

@@ -19,6 +19,7 @@ from mlgate.cli.console import (
     result,
     say,
 )
+from mlgate.errors import ConfigError
 
 if TYPE_CHECKING:
     from mlgate.policy import Policy
@@ -59,6 +60,10 @@ def command(
     aliases = registry.aliases(name)
     current = aliases.get(alias)
     journal = read_journal(name, registry.events(name))
+    if current is None and journal.last(alias) is None:
+        # Else a misspelt one would be made.
+        there = ", ".join(sorted(aliases)) or "none"
+        raise ConfigError(f"{name} has no alias '{alias}', and never had one by mlgate", hint=f"it has: {there}")
     if to is None and (recent := _just_done(journal, alias, current)) is not None:
         # Where it was cut short, its entry is closed by this.
         event = recent if dry_run else move(registry, recent, seen=current).event

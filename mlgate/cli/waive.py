@@ -10,8 +10,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mlgate.cli.admission import Decision, decide, show
-from mlgate.cli.console import DryRunOption, Output, OutputOption, PolicyOption, coloured, emit_json, result, say
-from mlgate.errors import ConfigError, OutputError
+from mlgate.cli.console import (
+    DryRunOption,
+    Output,
+    OutputOption,
+    PolicyOption,
+    coloured,
+    emit_json,
+    result,
+    say,
+    write_whole,
+)
+from mlgate.errors import ConfigError
 
 if TYPE_CHECKING:
     from mlgate.attest.keys import SigningKey
@@ -68,10 +78,7 @@ def command(
     )
     envelope = sign(waiver.canonical(), [key])
     if save is not None and not dry_run:
-        try:
-            save.write_bytes(envelope)
-        except OSError as error:
-            raise OutputError(f"{save}: can not be written ({error.strerror})") from error
+        write_whole(save, envelope)
     after = _after(decision, envelope)
     run_id = None if dry_run else _record(decision, waiver, envelope, after)
     _print(after, waiver, run_id, output)

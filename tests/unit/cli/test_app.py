@@ -126,6 +126,14 @@ def test_init_writes_a_policy_that_can_be_used_and_never_writes_over_one(here, c
     assert (here / "mlgate.yaml").read_text() == "# mine\n"
 
 
+@pytest.mark.parametrize("key", ["signers", "waivers"])
+def test_policy_check_reads_the_keys_that_are_listed(here, capsys, key):
+    """A waiver would be found to count for nothing on the day that it is needed."""
+    (here / "mlgate.yaml").write_text(f"evidence: {{{key}: [nobody.pub]}}\n")
+    assert app.run(["policy", "check"]) == 2
+    assert "nobody.pub is not a file" in capsys.readouterr().err
+
+
 def test_policy_show_names_the_origin_of_each_value(here, capsys):
     """A line of the file, or the default."""
     (here / "mlgate.yaml").write_text("requires: [load]\nload:\n  rate: 50/s\n")
