@@ -4,13 +4,17 @@ import io
 import os
 import sys
 
-from mlgate.cli.app import run
+INTERRUPTED = 130
 
 
 def main() -> None:
     """Run the command line and exit with its status."""
     for number, name in ((1, "stdout"), (2, "stderr")):
         _make_writable(number, name)
+    try:
+        from mlgate.cli.app import run  # noqa: PLC0415 - here, a Ctrl-C while it is imported is a Ctrl-C
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
     sys.exit(run(sys.argv[1:]))
 
 

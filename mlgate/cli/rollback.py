@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 NAME = "rollback"
 HELP = "Move an alias back to the version before. Example: mlgate rollback churn --dry-run"
 
+# The reason's code where the journal leads nowhere.
+NO_WAY = "no_way_back"
 # A second rollback within this time is the same one, asked for twice; `--to` says what is meant.
 JUST_NOW = timedelta(minutes=10)
 
@@ -71,7 +73,10 @@ def command(
         told = f"{alias} was rolled back at {recent.at} by {recent.by}: {recent.before} → {recent.after}"
         return _done(event, output, told, moved=False)
     target = _target(journal, alias, current, to)
-    if target is None:
+    if isinstance(target, str):
+        say(f"mlgate: {target}")
+        if output is Output.JSON:
+            emit_json({"uri": None, "moved": False, "reasons": [{"code": NO_WAY, "check": None, "message": target}]})
         return 1
     event = _event(journal, alias, current, target, why)
     reasons = _against(registry, judge, target)
@@ -110,24 +115,20 @@ def _just_done(journal: "Journal", alias: str, current: str | None) -> "Event | 
     return None
 
 
-def _target(journal: "Journal", alias: str, current: str | None, to: str | None) -> "Event | None":
-    """Return the promotion of the version to go back to; `None`, and said why, where there is none."""
+def _target(journal: "Journal", alias: str, current: str | None, to: str | None) -> "Event | str":
+    """Return the promotion of the version to go back to, or why there is none."""
     version = to or journal.previous(alias, current)
     if version is None:
-        say(
-            f"mlgate: the journal of {journal.name} knows no version that was {alias} before "
+        return (
+            f"the journal of {journal.name} knows no version that was {alias} before "
             f"{current or 'nobody'}. Hint: mlgate history {journal.name}"
         )
-        return None
     if version == current:
-        say(f"mlgate: {alias} of {journal.name} is at version {version} already")
-        return None
+        return f"{alias} of {journal.name} is at version {version} already"
     entry = journal.admitted(version)
     if entry is None:
-        say(
-            f"mlgate: models:/{journal.name}/{version} was never promoted by mlgate, so it was never admitted. Hint: mlgate promote"
-        )
-        return None
+        uri = f"models:/{journal.name}/{version}"
+        return f"{uri} was never promoted by mlgate, so it was never admitted. Hint: mlgate promote"
     return entry.event
 
 

@@ -54,6 +54,22 @@ def test_a_registry_that_does_not_answer_is_one_line_and_exit_status_3(here, cap
     assert "secret" not in err
 
 
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        (["gate", "models:/x/1", "--output", "json"], 3),
+        (["gate", "models:/x", "--output=json"], 2),
+        (["rollback", "--output", "json"], 2),
+        (["promote", "models:/x/1", "--output", "json", "--policy", "none.yaml"], 2),
+    ],
+)
+def test_a_machine_is_told_of_an_error_in_json(here, capsys, words, status):
+    """The line for people is the same; without --output json nothing is on standard output."""
+    assert app.run(words) == status
+    out, err = capsys.readouterr()
+    assert json.loads(out) == {"error": err.removeprefix("mlgate: ").rstrip("\n"), "exit_status": status}
+
+
 def test_debug_shows_the_traceback_too(here, capsys):
     """For whoever has to mend mlgate itself."""
     assert app.run(["--debug", "gate", "models:/x"]) == 2
@@ -78,6 +94,21 @@ def test_an_interrupt_is_exit_status_130(monkeypatch, capsys):
     monkeypatch.setattr("mlgate.policy_file.load_policy", interrupted)
     assert app.run(["policy", "check"]) == 130
     assert capsys.readouterr().err == "mlgate: interrupted\n"
+
+
+def test_an_interrupt_while_the_command_line_is_imported_is_one_too(here):
+    """It takes a tenth of a second, and more on a busy machine."""
+    script = """
+import sys
+class Interrupts:
+    def find_spec(self, name, *_):
+        if name == "typer": raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupts())
+from mlgate.__main__ import main
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, cwd=here)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
 @pytest.mark.parametrize(("pytests", "ours"), [(0, 0), (1, 1), (20, 4), (4, 2), (3, 3), (2, 130), (5, 4), (-9, 3)])

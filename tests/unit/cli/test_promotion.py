@@ -290,6 +290,16 @@ def test_an_alias_that_never_was_is_not_made_by_a_rollback(three, to):
     assert three.registry.aliases("churn") == {"champion": "3"}
 
 
+@pytest.mark.parametrize("to", ["3", "4"])
+def test_a_way_back_that_there_is_none_of_is_json_too(three, to):
+    """Where it is already, and where nobody promoted."""
+    code, out, err = three.run("rollback", "churn", "--to", to, "--output", "json")
+    assert code == 1
+    (reason,) = json.loads(out)["reasons"]
+    assert reason["code"] == "no_way_back"
+    assert reason["message"] in err
+
+
 def test_a_forged_journal_leads_nowhere_where_evidence_is_signed(world):
     """An entry that names unsigned evidence, and one whose evidence a revoked key signed; an expired key still counts."""
     world.key = generate(KeyKind.ED25519)
