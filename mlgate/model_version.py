@@ -41,7 +41,8 @@ class ModelUri:
         """
         if match := re.fullmatch(r"models:/+(m-[0-9a-zA-Z]+)", text):
             return cls(text=text, model_id=match[1])
-        if match := re.fullmatch(r"models:/+([^/:@]+)/(0|[1-9][0-9]*)", text):
+        # Databases keep versions in 32 bits; they do not say that there is none above, they fail.
+        if match := re.fullmatch(r"models:/+([^/:@]+)/(0|[1-9][0-9]{0,8})", text):
             return cls(text=text, name=match[1], version=match[2])
         if match := re.fullmatch(r"models:/+([^/:@]+)@([\w-]+)", text):
             return cls(text=text, name=match[1], alias=match[2])

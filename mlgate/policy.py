@@ -17,6 +17,7 @@ from mlgate.policy_properties import InputRule, Properties
 from mlgate.policy_schema import REJECT_CASES, SchemaSection
 from mlgate.policy_section import Duration, Section, Size
 from mlgate.policy_signers import PipelineSigner, SignerEntry, SignerFile
+from mlgate.quantities import format_duration
 from mlgate.regressions import regression_files
 
 SUITES = ("schema", "properties", "accuracy", "cold_start", "load")
@@ -25,6 +26,8 @@ ENVIRONMENT_CHECKS = ("environment.install", "environment.load", "environment.pi
 DIGESTED = ("requires", "own_checks", "sandbox", "runtime", "schema", "properties", "accuracy", "cold_start", "load")
 # Five repeats are the fewest of which the slowest bounds the median at 95 %: 1 - 0.5**5 = 96.9 %.
 MIN_REPEATS = 5
+# Sockets and locks count their timeouts in numbers that end; an answer that takes a day is none.
+MAX_REQUEST_S = 86400.0
 # Each costs a verification for every signature of an envelope.
 MAX_SIGNERS = 32
 
@@ -49,6 +52,13 @@ class Runtime(Section):
     memory: Size = 2**30
     request_timeout: Duration = Field(default=10.0, gt=0, description="a request beyond this is a hang")
     port: int = Field(default=8080, ge=1, le=65535, description="TCP port of an image given with --mlgate-image")
+
+    @model_validator(mode="after")
+    def _gives_up(self) -> Self:
+        if self.request_timeout > MAX_REQUEST_S:
+            given, most = format_duration(self.request_timeout), format_duration(MAX_REQUEST_S)
+            raise ValueError(f"request_timeout is {given}; a request is given up after {most} at the latest")
+        return self
 
 
 class ColdStart(Section):
@@ -159,6 +169,20 @@ class PolicyValues(Section):
             raise ValueError("requires accuracy, which needs accuracy.metrics")
         if self.accuracy.metrics and self.accuracy.data is not None and self.accuracy.label is None:
             raise ValueError("accuracy.label is missing: name the column that holds the truth")
+        return self
+
+    @model_validator(mode="after")
+    def _latency_can_be_missed(self) -> Self:
+        """A request that takes longer than the timeout is an error, so nothing is seen of how late it would have been."""
+        if self.load.locustfile is not None or "load" not in (self.requires or ("load",)):
+            return self
+        given = self.runtime.request_timeout
+        for key, limit in (("p95", self.load.p95), ("p99", self.load.p99)):
+            if limit is not None and limit > given:
+                raise ValueError(
+                    f"load.{key} {format_duration(limit)} is longer than runtime.request_timeout "
+                    f"{format_duration(given)}, when a request is given up: it could never be missed"
+                )
         return self
 
 

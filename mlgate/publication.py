@@ -100,7 +100,13 @@ def install_files(folder: Path, output: Path) -> None:
             finally:
                 shutil.rmtree(staging, ignore_errors=True)
     except OSError as error:
-        raise OutputError(f"output directory {output}: {error.strerror or error}; the earlier files stay") from error
+        # shutil has an error of its own, which lists files and why not.
+        why = (
+            str(error.args[0][0][2]).partition(": '")[0].rpartition("] ")[2]
+            if isinstance(error, shutil.Error)
+            else error.strerror
+        )
+        raise OutputError(f"output directory {output}: {why}; the earlier files stay") from error
 
 
 def _replace(new: Path, old: Path) -> None:

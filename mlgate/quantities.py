@@ -5,6 +5,8 @@ import re
 
 _NUMBER = r"([0-9]+(?:\.[0-9]+)?)"
 _DURATIONS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+# 274 years. A lock waits for no longer than 292 (threading.TIMEOUT_MAX), and nobody means to.
+_MAX_DURATION_S = 100_000 * 86400.0
 _SIZES = {
     "B": 1,
     "kB": 10**3,
@@ -34,10 +36,13 @@ def parse_duration(text: object) -> float:
     """Return the seconds in a text such as `250ms`, `10s`, `5m`, `7d`.
 
     Raises:
-        ValueError: A bare number, an unknown unit or a negative value.
+        ValueError: A bare number, an unknown unit, a negative value, or more than 100 000 days.
     """
     number, unit = _split(text, tuple(_DURATIONS), "250ms, 10s or 7d")
-    return number * _DURATIONS[unit]
+    seconds = number * _DURATIONS[unit]
+    if seconds > _MAX_DURATION_S:
+        raise ValueError(f"'{str(text)[:20]}' is longer than {_MAX_DURATION_S / 86400:.0f}d, the longest there is")
+    return seconds
 
 
 def parse_percent(text: object) -> float:

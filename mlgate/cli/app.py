@@ -4,6 +4,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from itertools import pairwise
 
 import typer
 
@@ -28,6 +29,7 @@ from mlgate.cli import (
     verify,
     waive,
 )
+from mlgate.cli.console import emit_json
 from mlgate.errors import MlgateError, one_line
 
 INTERRUPTED = 130
@@ -91,23 +93,30 @@ def run(arguments: Sequence[str]) -> int:
         return _say("interrupted", INTERRUPTED)
     except ClickException as error:
         context = getattr(error, "ctx", None)
+        # A group without a command: its message is the help text, with its lines.
+        if type(error).__name__ == "NoArgsIsHelpError":
+            sys.stderr.write(f"{context.get_help() if context else EPILOG}\n")
+            return USAGE
         message = " ".join(error.format_message().split()).rstrip(".")  # type: ignore[attr-defined]  # ClickException's
-        return _say(f"{message}. Hint: {context.command_path if context else 'mlgate'} --help", USAGE)
+        return _fail(f"{message}. Hint: {context.command_path if context else 'mlgate'} --help", USAGE, words)
     except MlgateError as error:
         if debug:
             traceback.print_exc()
-        return _say(str(error), error.exit_code)
-    except BrokenPipeError:
-        # The reader (head, less) has enough; a second error while flushing would only confuse.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return _fail(str(error), error.exit_code, words)
     except Exception as error:  # noqa: BLE001  (Python's own answer is a traceback and 1, which says "refused")
         if debug:
             traceback.print_exc()
         line = f"{type(error).__name__}: {one_line(str(error)) or 'without a word'}, which mlgate did not expect"
-        return _say(f"{line}. Hint: run it again with --debug to see where, and report it", UNDECIDED)
+        return _fail(f"{line}. Hint: run it again with --debug to see where, and report it", UNDECIDED, words)
     # typer turns Ctrl-C into this number by itself, and says nothing.
     return _say("interrupted", INTERRUPTED) if result == INTERRUPTED else result if isinstance(result, int) else 0
+
+
+def _fail(line: str, code: int, words: Sequence[str]) -> int:
+    """Say why there is no result; to a machine as JSON too, which would take nothing at all for no news."""
+    if "--output=json" in words or ("--output", "json") in pairwise(words):
+        emit_json({"error": line, "exit_status": code})
+    return _say(line, code)
 
 
 def _say(line: str, code: int) -> int:

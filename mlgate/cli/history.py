@@ -44,7 +44,7 @@ def command(
     if entries:
         result(_table(entries, markdown=output is Output.MARKDOWN))
     else:
-        result(f"mlgate has moved no alias of {name} yet.")
+        result(f"mlgate has moved {'no alias' if alias is None else f'no {alias}'} of {name} yet.")
     for anomaly in found:
         result(f"{coloured('unexplained')}: {one_line(anomaly.message)}")
     return 0

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from mlgate.cli.console import result
+from mlgate.cli.console import result, write_whole
 from mlgate.errors import OutputError
 
 NAME = "init"
@@ -19,11 +19,8 @@ def command(
     """Write the file; one that is there already stays."""
     text = files("mlgate.cli").joinpath("mlgate.yaml").read_text(encoding="utf-8")
     try:
-        with file.open("x", encoding="utf-8") as stream:
-            stream.write(text)
+        write_whole(file, text.encode(), over=False)
     except FileExistsError:
         raise OutputError(f"{file} is there already; it stays as it is", hint="mlgate init OTHER.yaml") from None
-    except OSError as error:
-        raise OutputError(f"{file}: can not be written ({error.strerror})") from error
     result(f"{file} written. Next: edit it, then mlgate policy check {file}")
     return 0

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mlgate.cli.admission import listed_signers, newest_evidence, open_registry, stored_waivers, vouched, waiver_signers
-from mlgate.cli.console import Output, OutputOption, PolicyOption, emit_json, result, say
-from mlgate.errors import EvidenceError, OutputError
+from mlgate.cli.console import Output, OutputOption, PolicyOption, emit_json, result, say, write_whole
+from mlgate.errors import EvidenceError
 
 if TYPE_CHECKING:
     from mlgate.evidence import Evidence
@@ -39,10 +39,7 @@ def command(
     # The page says "unsigned" whatever the reason; and JSON is the evidence, which does not know who signed it.
     say(f"mlgate: {signature or found}")
     if html is not None:
-        try:
-            html.write_text(render_html(evidence, signature=signature, waived=waived), encoding="utf-8")
-        except OSError as error:
-            raise OutputError(f"{html}: can not be written ({error.strerror})") from error
+        write_whole(html, render_html(evidence, signature=signature, waived=waived).encode())
         say(f"report: {html}")
     elif output is Output.JSON:
         emit_json(evidence.to_json())

@@ -2,6 +2,7 @@
 
 import re
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -20,7 +21,7 @@ from mlgate.cli.console import (
     result,
     say,
 )
-from mlgate.errors import ModelNotFound, UriError
+from mlgate.errors import ConfigError, ModelNotFound, UriError
 
 if TYPE_CHECKING:
     from mlgate.policy import Policy
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 NAME = "rollback"
 HELP = "Move an alias back to the version before. Example: mlgate rollback churn --dry-run"
 
+# The reason's code where the journal leads nowhere.
+NO_WAY = "no_way_back"
 # A second rollback within this time is the same one, asked for twice; `--to` says what is meant.
 JUST_NOW = timedelta(minutes=10)
 
@@ -51,29 +54,26 @@ def command(
     """Find the way back, check it, move: exit 0 moved, 1 there is none."""
     from mlgate.cli.moving import image_missing
     from mlgate.cli.promote import one_line
-    from mlgate.model_version import alias_name
     from mlgate.policy_file import load_policy
     from mlgate.promotion.journal import read_journal
     from mlgate.promotion.move import move
 
     why = one_line(reason)
-    alias_name(alias)
-    # An empty one is a variable that a pipeline did not set, and not the word for "the one before".
-    if to is not None and not re.fullmatch("[0-9]+", to):
-        raise UriError(f"--to '{to[:60]}' is no version", hint="a number, as mlgate history shows it")
+    _check_words(alias, to)
     judge = load_policy(Path(policy) if policy else None)
     registry = open_registry()
     aliases = registry.aliases(name)
     current = aliases.get(alias)
     journal = read_journal(name, registry.events(name))
+    _check_known(journal, alias, aliases)
     if to in (None, current) and (recent := _just_done(journal, alias, current)) is not None:
         # Where it was cut short, its entry is closed by this.
         if not dry_run:
             move(registry, recent, seen=current)
         return _twice(recent, output, named=to is not None)
     target = _target(journal, alias, current, to)
-    if target is None:
-        return 1
+    if isinstance(target, str):
+        return _lost(target, output)
     event = _event(journal, alias, current, target, why)
     reasons = _against(registry, judge, target)
     if reasons:
@@ -90,6 +90,31 @@ def command(
     if not done.moved:
         return _done(done.event, output, f"{alias} is at version {target.after} already", moved=False)
     return _done(done.event, output, f"moved {words}", moved=True)
+
+
+def _check_words(alias: str, to: str | None) -> None:
+    from mlgate.model_version import alias_name
+
+    alias_name(alias)
+    # An empty one is a variable that a pipeline did not set, and not the word for "the one before".
+    if to is not None and not re.fullmatch("[1-9][0-9]{0,8}", to):
+        raise UriError(f"--to '{to[:60]}' is no version", hint="a number, as mlgate history shows it")
+
+
+def _check_known(journal: "Journal", alias: str, aliases: Mapping[str, str]) -> None:
+    if alias not in aliases and journal.last(alias) is None:
+        # Else a misspelt one would be made.
+        there = ", ".join(sorted(aliases)) or "none"
+        raise ConfigError(
+            f"{journal.name} has no alias '{alias}', and never had one by mlgate", hint=f"it has: {there}"
+        )
+
+
+def _lost(why: str, output: Output) -> int:
+    say(f"mlgate: {why}")
+    if output is Output.JSON:
+        emit_json({"uri": None, "moved": False, "reasons": [{"code": NO_WAY, "check": None, "message": why}]})
+    return 1
 
 
 def _just_done(journal: "Journal", alias: str, current: str | None) -> "Event | None":
@@ -118,26 +143,23 @@ def _twice(recent: "Event", output: Output, *, named: bool) -> int:
     return _done(recent, output, told, moved=False)
 
 
-def _target(journal: "Journal", alias: str, current: str | None, to: str | None) -> "Event | None":
-    """Return the promotion of the version to go back to; `None`, and said why, where there is none."""
+def _target(journal: "Journal", alias: str, current: str | None, to: str | None) -> "Event | str":
+    """Return the promotion of the version to go back to, or why there is none."""
     version = to or journal.previous(alias, current)
     if version is None:
-        say(
-            f"mlgate: the journal of {journal.name} knows no version that was {alias} before "
+        return (
+            f"the journal of {journal.name} knows no version that was {alias} before "
             f"{current or 'nobody'}. Hint: mlgate history {journal.name}"
         )
-        return None
     if version == current:
-        say(f"mlgate: {alias} of {journal.name} is at version {version} already")
-        return None
+        return f"{alias} of {journal.name} is at version {version} already"
     entry = journal.admitted(version, alias)
     if entry is None:
         uri = f"models:/{journal.name}/{version}"
-        say(
-            f"mlgate: {uri} was never promoted to {alias} by mlgate: no way back leads there. "
+        return (
+            f"{uri} was never promoted to {alias} by mlgate: no way back leads there. "
             f"Hint: mlgate promote {uri} --to {alias}"
         )
-        return None
     if to is None and (holes := journal.holes()):
         say(f"mlgate: {holes[0].message}: the {alias} before may be another. Hint: mlgate history {journal.name}")
     return entry.event

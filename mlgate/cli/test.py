@@ -1,9 +1,10 @@
 """`mlgate test`: pytest with its own configuration, so that nobody's addopts stand between a model and its checks."""
 
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import as_file, files
 from typing import Annotated, TextIO
 
@@ -14,6 +15,10 @@ HELP = "Test a model version with pytest, without your pytest configuration. Exa
 
 # pytest's exit status to ours (design §5.2).
 _EXITS = {20: 4, 4: 2, 2: 130, 5: 4}
+# pytest's own for an interrupt.
+INTERRUPTED = 2
+# How long an interrupted pytest may take to end. A pipeline that cancels a job kills it some seconds later anyway.
+GRACE_S = 20.0
 
 
 def command(
@@ -51,5 +56,34 @@ def run_pytest(uri: str, options: Sequence[str], *, stdout: TextIO | None = None
     environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": ""}
     with as_file(files("mlgate.cli").joinpath("pytest.ini")) as ini:
         command_line = [sys.executable, "-m", "pytest", "-c", str(ini), "--rootdir", os.getcwd(), "-p", "pytest_mlgate.plugin", f"--mlgate={uri}", *options]  # fmt: skip  # noqa: PTH109  (text for pytest)
-        status = subprocess.run(command_line, env=environment, check=False, stdout=stdout).returncode
+        status = run_to_its_end(command_line, environment, stdout=stdout)
     return _EXITS.get(status, status if 0 <= status <= 3 else 3)
+
+
+def run_to_its_end(command_line: Sequence[str], environment: Mapping[str, str], *, stdout: TextIO | None = None) -> int:
+    """Run a pytest and return its exit status, as subprocess does.
+
+    One that is interrupted gets the time to put its tags and containers in order. SIGTERM, by which a pipeline cancels
+    its job, reaches this process alone, and interrupts pytest: it would go on, and publish, without anybody waiting.
+    """
+    with subprocess.Popen(command_line, env=environment, stdout=stdout) as process:
+
+        def hand_on(*_: object) -> None:
+            process.send_signal(signal.SIGINT)
+            raise KeyboardInterrupt
+
+        before = signal.signal(signal.SIGTERM, hand_on)
+        try:
+            return process.wait()
+        except KeyboardInterrupt:  # a terminal's Ctrl-C reaches both
+            return _interrupted(process)
+        finally:
+            signal.signal(signal.SIGTERM, before)
+
+
+def _interrupted(process: "subprocess.Popen[bytes]") -> int:
+    try:
+        return process.wait(GRACE_S)
+    except (subprocess.TimeoutExpired, KeyboardInterrupt):
+        process.kill()  # its watchdog puts the containers in order
+        return INTERRUPTED

@@ -1,11 +1,9 @@
 """`mlgate waive`: a named key answers for one check of one version, until a day."""
 
 import difflib
-import errno
 import os
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,8 +11,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mlgate.cli.admission import Decision, decide, show
-from mlgate.cli.console import DryRunOption, Output, OutputOption, PolicyOption, coloured, emit_json, result, say
-from mlgate.errors import ConfigError, OutputError
+from mlgate.cli.console import (
+    DryRunOption,
+    Output,
+    OutputOption,
+    PolicyOption,
+    coloured,
+    emit_json,
+    result,
+    say,
+    whole_file,
+)
+from mlgate.errors import ConfigError
 
 if TYPE_CHECKING:
     from mlgate.attest.keys import SigningKey
@@ -71,37 +79,13 @@ def command(
     )
     envelope = sign(waiver.canonical(), [key])
     after = _after(decision, envelope)
-    with _saved(save if not dry_run else None, envelope):
-        run_id = None if dry_run else _record(decision, waiver, envelope, after)
+    run_id = None
+    if not dry_run:
+        # A pod believes the file, so there is none of a waiver that nobody finds in the registry.
+        with whole_file(save, envelope) if save is not None else nullcontext():
+            run_id = _record(decision, waiver, envelope, after)
     _print(after, waiver, run_id, output)
     return 0
-
-
-@contextmanager
-def _saved(target: Path | None, envelope: bytes) -> Iterator[None]:
-    """Give *target* its content after the block, whole, and only where nothing was raised.
-
-    A pod believes the file, so there must be none of a waiver that nobody finds in the registry; and where there is no
-    place for it, that is said before anything is recorded.
-    """
-    if target is None:
-        yield
-        return
-    try:
-        if target.is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        descriptor, partial = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}-")
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                os.fchmod(descriptor, 0o644)  # no secret, and a pod of another user's reads it
-                file.write(envelope)
-            yield
-            os.replace(partial, target)  # noqa: PTH105  (Path.replace says nothing of atomicity; os.replace does)
-        except BaseException:
-            Path(partial).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise OutputError(f"{target}: can not be written ({error.strerror})", hint="name another file") from error
 
 
 def _one_line(reason: str) -> str:

@@ -15,7 +15,7 @@ from mlgate.errors import LoadGeneratorError
 from mlgate.load.answers import KeptAnswer, unpack
 from mlgate.load.handover import ANSWERS_FILE, Ran, read_master, read_start
 from mlgate.load.plan import ROWS_FILE, WARM_UP_REQUESTS, LoadPlan
-from mlgate.load.process import CORES_VARIABLE, GENERATOR, ending, host_and_port, locust_process
+from mlgate.load.process import CORES_VARIABLE, GENERATOR, MASTER_VARIABLE, ending, host_and_port, locust_process
 from mlgate.load.samples import ROW, Health, Samples
 from mlgate.quantities import format_number, format_size
 
@@ -23,9 +23,6 @@ SAMPLES_FILE = "samples.parquet"
 HEALTH_FILE = "health.json"
 LOG_FILE = "locust.log"
 REPORT_FILE = "locust.html"
-
-# HOST:PORT where the generator's master listens for workers that are started elsewhere: `mlgate load-worker`.
-MASTER_VARIABLE = "MLGATE_LOAD_MASTER"
 
 # Importing locust takes 0.4 to 1.3 s warm (reference/ecosystem.md §2.2); a cold, busy CI runner takes many times that.
 START_ALLOWANCE_S = 30.0

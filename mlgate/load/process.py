@@ -1,6 +1,7 @@
 """A locust process: started alone in its group, with an environment of its own, and gone when its owner is."""
 
 import os
+import re
 import signal
 import site
 import subprocess
@@ -17,6 +18,8 @@ GENERATOR = Path(__file__).parent / "generator" / "locustfile.py"
 
 # Cores that a generator's process may use, as numbers with commas between; unset: any.
 CORES_VARIABLE = "MLGATE_LOAD_CORES"
+# HOST:PORT where the generator's master listens for workers that are started elsewhere: `mlgate load-worker`.
+MASTER_VARIABLE = "MLGATE_LOAD_MASTER"
 # Of a worker on another host, a JSON list: where it reaches the plan's targets; unset: where the plan says.
 URLS_VARIABLE = "MLGATE_LOAD_URLS"
 
@@ -66,6 +69,19 @@ def locust_process(
             process.stdin.close()
 
 
+def check_master(environment: Mapping[str, str]) -> None:
+    """Look at where workers from elsewhere are to come, before anything is started.
+
+    Raises:
+        ConfigError: `MLGATE_LOAD_MASTER` is set, and is no `HOST:PORT`.
+    """
+    if listen := environment.get(MASTER_VARIABLE):
+        try:
+            host_and_port(listen)
+        except ConfigError as error:
+            raise ConfigError(f"{MASTER_VARIABLE}: {error.message}", hint=error.hint) from error
+
+
 def host_and_port(text: str) -> tuple[str, int]:
     """Return the parts of `HOST:PORT`.
 
@@ -73,7 +89,8 @@ def host_and_port(text: str) -> tuple[str, int]:
         ConfigError: It is none.
     """
     host, _, port = text.rpartition(":")
-    if not host or not port.isdecimal() or int(port) > 65_535:
+    # A URL's host has a slash; port 0 is any, which nobody else can know.
+    if not host or "/" in host or not re.fullmatch("[0-9]{1,5}", port) or not 0 < int(port) < 65_536:
         raise ConfigError(f"'{text}' is no HOST:PORT", hint="for example 10.0.0.5:5557")
     return host.strip("[]"), int(port)
 

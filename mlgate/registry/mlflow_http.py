@@ -89,7 +89,7 @@ def probe(uri: str) -> bool:
     if uri.startswith("sqlite:///"):
         file = uri.removeprefix("sqlite:///").partition("?")[0]
         # MLflow would create it, and every question would then be answered with "there is none".
-        if file not in ("", ":memory:") and not Path(file).exists():
+        if file not in ("", ":memory:") and not Path(file).is_file():
             raise RegistryError(
                 f"{shown}: there is no such database", hint="set MLFLOW_TRACKING_URI to your MLflow server"
             )

@@ -2,6 +2,7 @@
 
 import inspect
 import sys
+import warnings
 from collections.abc import Generator, Sequence
 from fnmatch import fnmatch
 from functools import cached_property
@@ -70,7 +71,10 @@ class Gate:
 
     def _prepare(self) -> None:
         try:
-            self.session.prepare()
+            # pytest shows these while it configures, which python does not: MLflow's are for MLflow's authors.
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)
+                self.session.prepare()
         except ConfigError as error:
             self.session.close()
             raise pytest.UsageError(str(error)) from None

@@ -23,6 +23,7 @@ from mlgate.evaluation.rows import EvaluationData
 from mlgate.evaluation.run import check_metrics
 from mlgate.evidence import DataFacts, Evidence, PolicyFacts, Subject, SuiteResult, VerdictFacts
 from mlgate.generation.input_space import InputSpace, Unsupported, example_batch, input_space
+from mlgate.load.process import check_master
 from mlgate.model_version import ModelUri, ModelVersion
 from mlgate.policy import SUITES, Policy
 from mlgate.policy_file import load_policy
@@ -150,6 +151,8 @@ class GateSession:
         # isdigit() alone accepts "²", and int() is slow on thousands of digits.
         if seed is not None and not (seed.isascii() and seed.isdigit() and len(seed) <= 16 and int(seed) < 2**53):
             raise ConfigError(f"--mlgate-seed {seed}: not a whole number from 0 to 2^53 - 1")
+        if "load" in self.suites:
+            check_master(os.environ)
         missing = [path for path in self.policy.own_checks if not path.exists()]
         if missing:
             raise ConfigError(f"own_checks: {missing[0]} does not exist", hint="paths are relative to the policy file")

@@ -18,11 +18,12 @@ from mlgate.generation.input_space import InputSpace
 from mlgate.load.calibration import Calibration
 from mlgate.load.cores import Placement, place
 from mlgate.load.early import EarlyStop, Limit
-from mlgate.load.locust import MASTER_VARIABLE, LoadRun, Watch, run_load, write_run
+from mlgate.load.locust import LoadRun, Watch, run_load, write_run
 from mlgate.load.monitor import Monitor
 from mlgate.load.noop import noop_server
 from mlgate.load.own_locustfile import run_locustfile
 from mlgate.load.plan import LoadPlan, Target
+from mlgate.load.process import MASTER_VARIABLE
 from mlgate.load.progress import LoadProgress
 from mlgate.load.requests import rows_needed, sizes_of, target_of
 from mlgate.load.samples import ErrorKind, Health, Samples

@@ -13,8 +13,9 @@ import pytest
 
 from mlgate.errors import LoadGeneratorError
 from mlgate.load import process
-from mlgate.load.locust import MASTER_VARIABLE, run_load
+from mlgate.load.locust import run_load
 from mlgate.load.plan import LoadPlan, Target
+from mlgate.load.process import MASTER_VARIABLE
 from mlgate.load.schedule import constant
 from tests.integration.test_load import GOOD, RATE, Server, generators, running  # noqa: F401  (a fixture is among them)
 

@@ -672,9 +672,10 @@ def test_versions_deleted_behind_artifacts_are_not_found(served, mlflow_server, 
 
 def test_a_database_that_does_not_exist_is_not_made(tmp_path):
     """MLflow would create it and answer that there is no model."""
-    registry = MlflowRegistry(f"sqlite:///{tmp_path}/typo.db")
-    with pytest.raises(RegistryError, match=r"there is no such database.*MLFLOW_TRACKING_URI"):
-        registry.resolve(ModelUri.parse("models:/churn/1"))
+    for place in (tmp_path / "typo.db", tmp_path):
+        registry = MlflowRegistry(f"sqlite:///{place}")
+        with pytest.raises(RegistryError, match=r"there is no such database.*MLFLOW_TRACKING_URI"):
+            registry.resolve(ModelUri.parse("models:/churn/1"))
     assert list(tmp_path.iterdir()) == []
 
 

@@ -47,7 +47,7 @@ def test_a_folder_is_a_model_directory(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "models:/", "models:/churn", "models:/churn/latest", "models:/churn/3/x", "models:/churn/3\n", "models:/a@b@c",
+    ["", "models:/", "models:/churn", "models:/churn/latest", "models:/churn/10000000000", "models:/churn/3/x", "models:/churn/3\n", "models:/a@b@c",
      "runs:/abc", "runs:/", "s3://bucket/model", "http://host/model", "no/such/folder", "~nobody-of-this-name/model",
      "x" * 5000],
 )  # fmt: skip

@@ -81,6 +81,9 @@ BAD = {
     "no users": ("load:\n  locustfile: {file: a.py, users: 0}\n", 2, "load.locustfile.users", "greater than or equal to 1"),
     "ramp that n can not decide": ("load:\n  profile: ramp\n  rate: 2/s\n  p95: 1s\n", 4, "load.p95", "needs 59 clean requests, a ramp from 0.2/s to 2/s in 30 s sends 33"),
     "spike that n can not decide": ("load:\n  profile: {spike: {to: 4/s, length: 9s}}\n  rate: 1/s\n  p95: 1s\n", 4, "load.p95", "needs 59 clean requests, 1/s for 30 s with 4/s for 9 s of it sends 57"),
+    "limit beyond the timeout": ("load:\n  p99: 11s\n", 2, "load.p99", "11 s is longer than runtime.request_timeout 10 s, when a request is given up"),
+    "timeout of days": ("runtime:\n  request_timeout: 25h\n", 2, "runtime.request_timeout", "a request is given up after 24 h at the latest"),
+    "timeout below the limit": ("runtime:\n  request_timeout: 2s\nload:\n  p95: 2001ms\n", 4, "load.p95", "is longer than runtime.request_timeout 2 s"),
 }  # fmt: skip
 
 
@@ -91,6 +94,13 @@ def test_a_mistake_is_named_with_its_line_key_and_a_hint(text, line, key, says):
     assert message.startswith(f"mlgate.yaml:{line}: {key}")
     assert says in message
     assert "Hint: " in message
+
+
+def test_a_limit_up_to_the_timeout_stands_and_where_nobody_judges_it_any_does():
+    """A request that takes as long as the limit is answered; a locustfile has its own timeouts."""
+    parse_policy("runtime: {request_timeout: 2s}\nload: {p95: 2s, p99: 2s}\n")
+    parse_policy("requires: [schema]\nruntime: {request_timeout: 100ms}\n")
+    parse_policy("load: {p95: 11s, locustfile: {file: a.py}}\n")
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Publication: the files of a run, all of them, and the registry last."""
 
 import json
+import resource
 import threading
 from dataclasses import replace
 
@@ -105,6 +106,23 @@ def test_the_files_of_a_run_replace_those_of_the_last_one(tmp_path):
         assert names(output) == FILES | {"mine.txt"} | (more if evidence is FAILED else set())
         assert (output / "evidence.json").read_bytes() == evidence.canonical()
     assert [path.name for path in output.iterdir() if path.name.startswith(".new")] == []
+
+
+def test_a_full_disk_is_one_short_reason(tmp_path):
+    """And not a list of every file that found no room, with where they came from."""
+    output, work = tmp_path / "out", tmp_path / "work"
+    work.mkdir()
+    check_output(output)
+    write_files(BASE, work)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
+    try:
+        with pytest.raises(OutputError) as caught:
+            install_files(work, output)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert str(caught.value) == f"output directory {output}: File too large; the earlier files stay"
+    assert names(output) == set()
 
 
 @pytest.mark.parametrize("name", ["junit.xml", "policy.yaml"])

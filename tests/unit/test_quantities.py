@@ -59,6 +59,8 @@ def test_a_bare_number_is_refused_with_an_example(parse, bare):
     [
         (parse_duration, "-5s"),
         (parse_duration, "5 years"),
+        (parse_duration, "100001d"),
+        (parse_duration, "99999999999999999999w"),
         (parse_duration, "1e3s"),
         (parse_duration, "10S"),
         (parse_duration, "٣s"),

@@ -1,8 +1,11 @@
 """The command line: one line for every error, and the exit status of design §5.2."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -68,6 +71,22 @@ def test_what_mlgate_did_not_expect_is_one_line_and_never_reads_like_a_refusal(h
         assert ("Traceback" in err[0], len(err) > 1) == (debug, debug)
 
 
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        (["gate", "models:/x/1", "--output", "json"], 3),
+        (["gate", "models:/x", "--output=json"], 2),
+        (["rollback", "--output", "json"], 2),
+        (["promote", "models:/x/1", "--output", "json", "--policy", "none.yaml"], 2),
+    ],
+)
+def test_a_machine_is_told_of_an_error_in_json(here, capsys, words, status):
+    """The line for people is the same; without --output json nothing is on standard output."""
+    assert app.run(words) == status
+    out, err = capsys.readouterr()
+    assert json.loads(out) == {"error": err.removeprefix("mlgate: ").rstrip("\n"), "exit_status": status}
+
+
 def test_debug_shows_the_traceback_too(here, capsys):
     """For whoever has to mend mlgate itself."""
     assert app.run(["--debug", "gate", "models:/x"]) == 2
@@ -94,15 +113,56 @@ def test_an_interrupt_is_exit_status_130(monkeypatch, capsys):
     assert capsys.readouterr().err == "mlgate: interrupted\n"
 
 
+def test_an_interrupt_while_the_command_line_is_imported_is_one_too(here):
+    """It takes a tenth of a second, and more on a busy machine."""
+    script = """
+import sys
+class Interrupts:
+    def find_spec(self, name, *_):
+        if name == "typer": raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupts())
+from mlgate.__main__ import main
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, cwd=here)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
 @pytest.mark.parametrize(("pytests", "ours"), [(0, 0), (1, 1), (20, 4), (4, 2), (3, 3), (2, 130), (5, 4), (-9, 3)])
 def test_pytests_exit_status_is_translated(pytests, ours, monkeypatch):
     """20 is inconclusive, 4 is configuration, 2 is an interrupt; a pytest that was killed could not decide."""
-
-    def run(command, **_):
-        return subprocess.CompletedProcess(command, pytests)
-
-    monkeypatch.setattr(test_command.subprocess, "run", run)
+    monkeypatch.setattr(test_command, "run_to_its_end", lambda *_, **__: pytests)
     assert test_command.command("models:/x/1") == ours
+
+
+_TIDY = """
+import sys, time
+print("running", flush=True)
+try:
+    time.sleep(60)
+except KeyboardInterrupt:
+    time.sleep(1)
+    print("tidy", flush=True)
+    sys.exit(2)
+print("went on", flush=True)
+"""
+_PARENT = """
+import os, sys
+from mlgate.cli.test import run_to_its_end
+sys.exit(run_to_its_end([sys.executable, "-c", sys.argv[1]], os.environ))
+"""
+
+
+@pytest.mark.parametrize(("number", "kill"), [(signal.SIGTERM, os.kill), (signal.SIGINT, os.killpg)])
+def test_an_interrupted_pytest_ends_in_order(number, kill):
+    """A cancelled job's SIGTERM reaches mlgate alone, a terminal's Ctrl-C both: no run goes on, none is cut off."""
+    words = [sys.executable, "-c", _PARENT, _TIDY]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+        assert process.stdout.readline() == "running\n"
+        time.sleep(0.5)  # until the parent waits: it starts its child just before
+        kill(process.pid, number)
+        assert process.communicate(timeout=50)[0] == "tidy\n"
+    assert process.returncode == 2
 
 
 def test_init_writes_a_policy_that_can_be_used_and_never_writes_over_one(here, capsys):
@@ -112,6 +172,14 @@ def test_init_writes_a_policy_that_can_be_used_and_never_writes_over_one(here, c
     (here / "mlgate.yaml").write_text("# mine\n")
     assert app.run(["init"]) == 2
     assert (here / "mlgate.yaml").read_text() == "# mine\n"
+
+
+@pytest.mark.parametrize("key", ["signers", "waivers"])
+def test_policy_check_reads_the_keys_that_are_listed(here, capsys, key):
+    """A waiver would be found to count for nothing on the day that it is needed."""
+    (here / "mlgate.yaml").write_text(f"evidence: {{{key}: [nobody.pub]}}\n")
+    assert app.run(["policy", "check"]) == 2
+    assert "nobody.pub is not a file" in capsys.readouterr().err
 
 
 def test_policy_show_names_the_origin_of_each_value(here, capsys):
@@ -161,3 +229,35 @@ def test_a_policy_whose_keys_can_not_be_read_is_not_ok(here, capsys):
         (here / "mlgate.yaml").write_text(f"requires: [schema]\nevidence: {{{key}: [gone.pub]}}\n")
         assert app.run(["policy", "check"]) == 2
         assert "gone.pub is not a file" in capsys.readouterr().err
+
+
+def test_the_decision_is_the_exit_status_whoever_reads(here):
+    """A closed, a left and a full standard output, and one that has no arrow: no traceback, and no refusal by accident."""
+    ours = f"{sys.executable} -m mlgate policy"
+    (here / "mlgate.yaml").write_text("model: Überraschung→\n", encoding="utf-8")
+
+    def run(command):
+        done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, cwd=here)
+        return done.returncode, done.stdout, done.stderr
+
+    assert run(f"{ours} check >&-") == (0, "", "")
+    assert run(f"{ours} check nothing.yaml 2>&-") == (2, "", "")
+    assert run(f"set -o pipefail; {ours} schema | true") == (0, "", "")
+    code, _, said = run(f"{ours} check > /dev/full")
+    assert (code, said.count("\n")) == (2, 1)
+    assert said.startswith("mlgate: standard output can not be written (No space left on device)")
+    code, shown, _ = run(f"PYTHONIOENCODING=latin-1 {ours} show --output json")
+    assert code == 0
+    assert json.loads(shown)["values"]["model"]["value"] == "Überraschung→"
+    code, shown, _ = run(f"PYTHONIOENCODING=ascii {ours} show --output markdown")
+    assert code == 0
+    assert "\\u2192" in shown
+
+
+@pytest.mark.parametrize("group", [[], ["policy"], ["accuracy"]])
+def test_a_group_without_a_command_shows_its_commands_one_a_line(capsys, group):
+    """And exits as for any other usage."""
+    assert app.run(group) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "\nCommands:\n" in err

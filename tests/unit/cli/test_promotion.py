@@ -296,6 +296,25 @@ def test_a_version_that_was_never_promoted_is_no_way_back(three):
         assert (code, says in err, three.champion) == (1, True, "3")
 
 
+@pytest.mark.parametrize("to", [(), ("--to", "1")])
+def test_an_alias_that_never_was_is_not_made_by_a_rollback(three, to):
+    """A misspelt one would stand in the registry, and whoever reads the right one would see nothing."""
+    code, out, err = three.run("rollback", "churn", "--alias", "chmapion", *to)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "churn has no alias 'chmapion', and never had one by mlgate. Hint: it has: champion" in err
+    assert three.registry.aliases("churn") == {"champion": "3"}
+
+
+@pytest.mark.parametrize("to", ["3", "4"])
+def test_a_way_back_that_there_is_none_of_is_json_too(three, to):
+    """Where it is already, and where nobody promoted."""
+    code, out, err = three.run("rollback", "churn", "--to", to, "--output", "json")
+    assert code == 1
+    (reason,) = json.loads(out)["reasons"]
+    assert reason["code"] == "no_way_back"
+    assert reason["message"] in err
+
+
 def test_a_forged_journal_leads_nowhere_where_evidence_is_signed(world):
     """An entry that names unsigned evidence, and one whose evidence a revoked key signed; an expired key still counts."""
     world.key = generate(KeyKind.ED25519)
@@ -396,7 +415,7 @@ def test_history_tells_each_move_and_those_that_mlgate_did_not_make(three):
     document = json.loads(three.run("history", "churn", "--output", "json")[1])
     assert [event["after"] for event in document["events"]] == ["1", "2", "3"]
     assert [anomaly["code"] for anomaly in document["anomalies"]] == ["outside_move"]
-    assert three.run("history", "churn", "--alias", "staging")[1] == "mlgate has moved no alias of churn yet.\n"
+    assert three.run("history", "churn", "--alias", "staging")[1] == "mlgate has moved no staging of churn yet.\n"
     code, _, err = three.run("history", "chrun")
     assert (code, err.count("\n")) == (2, 1)
 
