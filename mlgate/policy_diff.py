@@ -5,7 +5,7 @@ and the bytes of the files that they name.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from mlgate.evaluation.metric_names import METRICS
@@ -47,6 +47,14 @@ _ORDER = tuple(Effect)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How long a key is believed: until the day *expires*, RFC 3339; not at all where it was *revoked*."""
+
+    expires: str | None = None
+    revoked: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """A policy as it stood somewhere, with what is read of its files.
 
@@ -55,7 +63,9 @@ class Snapshot:
         policy: Its values.
         digest: `Policy.digest`, read while the files were there.
         files: Key of `FILE_EFFECTS` to file, relative to the policy, to digest; `None` where they can not be read.
-        keys: File that `evidence.signers` or `evidence.waivers` names to the digest of it, where there is one.
+        keys: File that `evidence.signers` or `evidence.waivers` names to the key in it, else to the file's digest, where
+            there is one.
+        standing: Such a file to how long its key is believed, as `Standing`; one without an end is not in it.
     """
 
     name: str
@@ -63,6 +73,7 @@ class Snapshot:
     digest: str
     files: Mapping[str, Mapping[str, str]] | None
     keys: Mapping[str, str]
+    standing: Mapping[str, Standing] = field(default_factory=dict)
 
 
 def compare(old: Snapshot, new: Snapshot) -> tuple[Change, ...]:
@@ -86,7 +97,7 @@ def resolved(snapshot: Snapshot, *, with_keys: bool = True) -> dict[str, Any]:
 
     Args:
         snapshot: The policy.
-        with_keys: Tell signers apart by the bytes of their files too.
+        with_keys: Tell signers apart by the keys in their files too, and how long those are believed.
     """
     policy, document = snapshot.policy, snapshot.policy.effective()
     values = policy.values
@@ -106,9 +117,9 @@ def resolved(snapshot: Snapshot, *, with_keys: bool = True) -> dict[str, Any]:
     properties["symmetric"] = [pair_label((min(pair), max(pair))) for pair in values.properties.symmetric]
     for rule in properties["inputs"].values():
         rule["step"] = grid(rule)
-    keys = snapshot.keys if with_keys else {}
-    document["evidence"]["signers"] = dict(_signer(entry, keys) for entry in document["evidence"]["signers"])
-    document["evidence"]["waivers"] = [_with_digest(entry, keys) for entry in document["evidence"]["waivers"]]
+    for who in ("signers", "waivers"):
+        named = (_signer(entry, snapshot, with_keys=with_keys) for entry in document["evidence"][who])
+        document["evidence"][who] = dict(named)
     return document
 
 
@@ -132,16 +143,18 @@ def _profile(policy: Policy) -> dict[str, Any]:
             return {word: {}}
 
 
-def _signer(entry: Any, keys: Mapping[str, str]) -> tuple[str, Any]:
-    """Return who an entry is, by the bytes of the file it names, and what else it asks of a signature."""
+def _signer(entry: Any, snapshot: Snapshot, *, with_keys: bool) -> tuple[str, Any]:
+    """Return who an entry is, by the key in the file that it names, and what else it asks of a signature."""
+    keys = snapshot.keys if with_keys else {}
     if not isinstance(entry, dict):
-        return _with_digest(entry, keys), "listed"
+        standing = snapshot.standing.get(entry, Standing()) if with_keys else Standing()
+        return _with_key(entry, keys), asdict(standing)
     root = entry["trust_root"]
-    by = f" by {_with_digest(root, keys)}" if root else ""
+    by = f" by {_with_key(root, keys)}" if root else ""
     return f"{entry['project_path']}@{entry['ref']} on {entry['gitlab']}{by}", entry
 
 
-def _with_digest(file: str, keys: Mapping[str, str]) -> str:
+def _with_key(file: str, keys: Mapping[str, str]) -> str:
     return f"{file} ({keys[file][:19]})" if file in keys else file
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from mlgate.policy_rules import Amount, Effect, Listed, Named, Ranked, Rule, always
-from mlgate.policy_rules_own import Batch, Grid, Path, Profile, Signers, Tolerance, Waivers, end, start
+from mlgate.policy_rules_own import Batch, Expires, Grid, OnList, Path, Profile, Signers, Tolerance, end, start
 
 _WEAKER, _UNCLEAR, _STRICTER, _DIFFERENT = Effect.WEAKER, Effect.MAY_BE_WEAKER, Effect.STRICTER, Effect.DIFFERENT
 NOT_IN_TABLE = always(_UNCLEAR, "unclear which way: mlgate knows no direction for this key")
@@ -57,6 +57,9 @@ _EASIER_MACHINE, _HARDER_MACHINE = "the same limits are easier to keep", "the sa
 # Part of what names or makes up the section above, which is compared as a whole.
 _IDENTITY = _unclear("something else is judged")
 _INSIDE = Named(added=(_UNCLEAR, "unclear which way"), removed=(_UNCLEAR, "unclear which way"))
+_REVOKED = Ranked(
+    ranks={False: 0, True: 1}, weaker="a key that was taken back is believed again", stricter="it is believed no more"
+)
 
 DIRECTIONS: Mapping[str, Rule] = {
     "version": _unclear("another format of the policy"),
@@ -251,7 +254,7 @@ DIRECTIONS: Mapping[str, Rule] = {
     "load.locustfile.spawn_rate": _floor("1/s", "users come more slowly", "users come more quickly"),
     "evidence.max_age": _limit("s", "older evidence admits", "old evidence is refused earlier"),
     "evidence.signers": Signers(),
-    "evidence.signers.*": Named(
+    "evidence.signers.*": OnList(
         added=(_WEAKER, "evidence signed by another one admits as well"),
         removed=(_STRICTER, "evidence signed by it no longer admits"),
     ),
@@ -267,7 +270,15 @@ DIRECTIONS: Mapping[str, Rule] = {
         "any commit of the ref may sign", "only this commit may sign", "another commit may sign"
     ),
     "evidence.signers.*.trust_root": _IDENTITY,
-    "evidence.waivers": Waivers(),
+    "evidence.signers.*.expires": Expires(),
+    "evidence.signers.*.revoked": _REVOKED,
+    "evidence.waivers": _INSIDE,
+    "evidence.waivers.*": OnList(
+        added=(_WEAKER, "it may waive checks that do not pass"),
+        removed=(_STRICTER, "a check that it waived stands again"),
+    ),
+    "evidence.waivers.*.expires": Expires(),
+    "evidence.waivers.*.revoked": _REVOKED,
     "promotion.path": Path(),
     "evidence.digest_cache": Ranked(
         ranks={True: 0, False: 1},

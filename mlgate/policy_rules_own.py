@@ -1,6 +1,7 @@
 """Directions that belong to one key of the policy: rows per request, the profile, signers, steps, the tolerance. Pure."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -80,20 +81,36 @@ class Signers:
         return [change(key, said, _signers_text(old), _signers_text(new), old, new)]
 
 
-class Waivers:
-    """`evidence.waivers`: who may answer for a check that does not pass; an empty list lets nobody."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnList:
+    """Somebody on a list, who has a key of their own there; what is inside has directions of its own.
+
+    Attributes:
+        added: What it means that they came.
+        removed: That they went.
+    """
+
+    added: Said
+    removed: Said
+
+    def changes(self, key: str, old: Any, new: Any) -> Sequence[Change] | None:
+        """Say who came or went."""
+        if old is not None and new is not None:
+            return None
+        here, gone = "listed", "not listed"
+        if old is None:
+            return [change(key, self.added, gone, here, old, new)]
+        return [change(key, self.removed, here, gone, old, new)]
+
+
+class Expires:
+    """The day on which a key ends; none is never."""
 
     def changes(self, key: str, old: Any, new: Any) -> Sequence[Change]:
-        """Compare as the signers are: by key, where a file of that name holds one."""
-        gone, come = ([entry for entry in one if entry not in other] for one, other in ((old, new), (new, old)))
-        removed: Said = (Effect.STRICTER, "a check that it waived stands again")
-        added: Said = (Effect.WEAKER, "it may waive checks that do not pass")
-        if not gone and not come:
-            return [change(key, REWRITTEN, shown(old), shown(new), old, new)]
-        return [
-            *(change(key, removed, shown(entry), "not listed", entry, None) for entry in gone),
-            *(change(key, added, "not listed", shown(entry), None, entry) for entry in come),
-        ]
+        """Compare the days, as texts of RFC 3339."""
+        longer = old is not None and (new is None or new > old)
+        said: Said = (Effect.WEAKER, "it is believed for longer") if longer else (Effect.STRICTER, "it ends earlier")
+        return [change(key, said, shown(old), shown(new), old, new)]
 
 
 class Path:

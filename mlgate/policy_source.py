@@ -11,7 +11,7 @@ from typing import TextIO
 from mlgate.errors import PolicyError
 from mlgate.git_tree import GitTree
 from mlgate.policy import Policy
-from mlgate.policy_diff import Snapshot
+from mlgate.policy_diff import Snapshot, Standing
 from mlgate.policy_file import MAX_POLICY_BYTES, load_policy, parse_policy
 from mlgate.policy_signers import signer_files
 from mlgate.regressions import regression_files
@@ -103,8 +103,28 @@ def _snapshot(source: str, policy: Policy) -> Snapshot:
         ),
     }
     listed = dict.fromkeys(named["evidence.signers"] + named["evidence.waivers"])
-    keys = {name: _digest(policy.folder / name) for name in listed if (policy.folder / name).is_file()}
-    return Snapshot(name=source, policy=policy, digest=policy.digest, files=files, keys=keys)
+    read = {name: _key(policy.folder / name) for name in listed if (policy.folder / name).is_file()}
+    return Snapshot(
+        name=source,
+        policy=policy,
+        digest=policy.digest,
+        files=files,
+        keys={name: key for name, (key, _) in read.items()},
+        standing={name: standing for name, (_, standing) in read.items()},
+    )
+
+
+def _key(file: Path) -> tuple[str, Standing]:
+    """Return which key a file holds and how long it is believed; of any other file its digest."""
+    from mlgate.attest.keys import KeyMaterialError  # noqa: PLC0415  (as below)
+    from mlgate.attest.signers import parse_signer  # noqa: PLC0415  (cryptography, which no other policy needs)
+
+    try:
+        signer = parse_signer(file.read_bytes(), name=file.name)
+    except KeyMaterialError:
+        return _digest(file), Standing()
+    expires = None if signer.expires is None else signer.expires.isoformat()
+    return f"key:{signer.keyid}", Standing(expires=expires, revoked=signer.revoked is not None)
 
 
 def _named(policy: Policy) -> Mapping[str, tuple[str, ...]]:

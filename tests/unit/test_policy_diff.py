@@ -1,5 +1,6 @@
 """What became weaker from one policy to another: the table of directions, and comparisons that must not miss anything."""
 
+from dataclasses import replace
 from functools import lru_cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from mlgate.policy import PolicyValues
-from mlgate.policy_diff import Snapshot, compare, weakened
+from mlgate.policy_diff import Snapshot, Standing, compare, weakened
 from mlgate.policy_directions import DIRECTIONS
 from mlgate.policy_file import parse_policy
 from mlgate.policy_rules import Effect
@@ -81,8 +82,9 @@ def test_every_key_of_the_policy_has_a_direction(key):
 
 
 def test_no_direction_is_of_a_key_that_is_not_there():
-    """A name that is misspelt in the table would be the direction of nothing."""
-    assert sorted(DIRECTIONS.keys() - set(LEAVES)) == []
+    """A name that is misspelt in the table would be the direction of nothing. What a key's file says is no key of the policy."""
+    of_files = {f"evidence.{who}.*.{said}" for who in ("signers", "waivers") for said in ("expires", "revoked")}
+    assert DIRECTIONS.keys() - set(LEAVES) == of_files | {"evidence.waivers.*"}
 
 
 def test_the_enumeration_sees_unions_mappings_and_lists_of_sections():
@@ -300,6 +302,28 @@ def signed(*signers, keys=()):
 def test_who_may_sign_is_compared_by_key(old, new, expected):
     """None at all, one more, and another key in the file of the same name each admit more."""
     assert sorted(one.effect for one in compare(old, new)) == sorted(expected)
+
+
+@pytest.mark.parametrize("who", ["signers", "waivers"])
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        (Standing(), Standing(revoked=True), [STRICTER]),
+        (Standing(revoked=True), Standing(), [WEAKER]),
+        (Standing(), Standing(expires="2026-12-01"), [STRICTER]),
+        (Standing(expires="2026-12-01"), Standing(expires="2027-01-01"), [WEAKER]),
+        (Standing(expires="2026-12-01"), Standing(), [WEAKER]),
+        (Standing(expires="2026-12-01"), Standing(expires="2027-01-01", revoked=True), [WEAKER, STRICTER]),
+        (Standing(expires="2026-12-01"), Standing(expires="2026-12-01"), []),
+    ],
+)
+def test_a_key_that_is_taken_back_or_ends_earlier_makes_the_gate_stricter(who, old, new, expected):
+    """It is the same key: a revocation that is called weaker would wait for somebody who lets it through."""
+    text = f"evidence: {{{who}: [a]}}"
+    one, two = (replace(snapshot(text, keys={"a": "key:1"}), standing={"a": standing}) for standing in (old, new))
+    found = compare(one, two)
+    assert [change.effect for change in found] == expected
+    assert {change.key.rpartition(".")[0] for change in found} <= {f"evidence.{who}.a (key:1)"}
 
 
 PIPELINE = "gitlab: https://gitlab.com, project_path: g/p, ref: main"
