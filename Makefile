@@ -49,7 +49,7 @@ suites: venv ## Every check against its mutant model and a healthy one
 	$(PYTEST) tests/suites -q
 
 integration: setup registry postgres ## Real container engine, real MLflow server
-	$(PYTEST) tests/integration -q
+	$(PYTEST) tests/integration -q $(BESIDE)
 
 wheel: venv ## Install the built wheel in an empty environment and collect the suites there
 	$(PYTEST) tests/repo -m slow -q

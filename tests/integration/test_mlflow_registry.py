@@ -530,7 +530,7 @@ import os, sys
 from pathlib import Path
 from mlgate.model_version import ModelUri
 from mlgate.registry.interface import GateRun
-from mlgate.registry import mlflow as adapter
+from mlgate.registry import mlflow_gate_run
 from mlgate.registry.mlflow import MlflowRegistry
 uri, name, folder, step = sys.argv[1:]
 registry = MlflowRegistry(uri)
@@ -538,7 +538,7 @@ version = registry.resolve(ModelUri.parse(f"models:/{name}/1"))
 import mlflow
 def die(*a, **k): os._exit(9)
 if step == "tags":
-    adapter.log = die
+    mlflow_gate_run.log = die
 elif step == "finish":
     mlflow.MlflowClient.set_terminated = die
 else:
